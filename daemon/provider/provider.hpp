@@ -1,0 +1,67 @@
+// The port to one Azure resource or OpenAI account. Adapters speak HTTP; stages speak these verbs.
+// Every verb makes at most one call that has an effect, and never repeats such a call by itself:
+// deciding whether to try again belongs to the stages, which know what was recorded.
+#pragma once
+
+#include "core/batch.hpp"
+#include "core/error.hpp"
+#include "runtime/task.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace batchd {
+
+/// The enqueued-token headers that Azure sends on create (PROTOCOL.md 4); a hint, never the truth.
+struct QuotaHint {
+  std::optional<Tokens> enqueued;
+  std::optional<Tokens> maximum;
+};
+
+struct CreatedBatch {
+  Batch batch;
+  QuotaHint quota;
+};
+
+struct NewBatch {
+  FileId input_file_id;
+  std::string endpoint;  ///< as producers name it, `/v1/chat/completions`; the dialect spells it its own way
+  std::map<std::string, std::string> metadata;
+};
+
+/// Receives the next bytes of a download, on the loop's thread; the next bytes are read when it returns.
+using ByteSink = std::function<Task<void>(std::string_view)>;
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+
+  /// Sends `path` as a multipart upload with purpose `batch` under the remote name `filename` (must end in .jsonl).
+  virtual Task<ProviderResult<RemoteFile>> upload(const std::filesystem::path& path, const std::string& filename) = 0;
+
+  /// POST /batches, once. `unknown` means that the batch may exist.
+  virtual Task<ProviderResult<CreatedBatch>> create_batch(const NewBatch& batch) = 0;
+
+  virtual Task<ProviderResult<Batch>> retrieve_batch(const BatchId& id) = 0;
+
+  /// One page of the account's batches, ours and others'; `after` is the `next` of the page before.
+  virtual Task<ProviderResult<BatchPage>> list_batches(const std::optional<std::string>& after) = 0;
+
+  /// Asks for cancellation; `conflict` when the batch is already over.
+  virtual Task<ProviderResult<Batch>> cancel_batch(const BatchId& id) = 0;
+
+  virtual Task<ProviderResult<RemoteFile>> retrieve_file(const FileId& id) = 0;
+
+  /// Streams a file's bytes into `sink`; returns how many. A body shorter than its Content-Length is `unknown`.
+  virtual Task<ProviderResult<Bytes>> download(const FileId& id, const ByteSink& sink) = 0;
+
+  /// Idempotent: a file that is not there any more counts as deleted.
+  virtual Task<ProviderResult<void>> delete_file(const FileId& id) = 0;
+
+  virtual Task<ProviderResult<FilePage>> list_files(const std::optional<std::string>& after) = 0;
+};
+
+}  // namespace batchd

@@ -1,0 +1,204 @@
+// The port to PostgreSQL, in verbs of the domain. One verb is one transaction; none is open while a provider is awaited.
+//
+// Outcomes that are part of the work (a lost lease, no room in the quota) are return values; a database that cannot be
+// used throws StoreError, and the caller tries again later. All times are the database's.
+#pragma once
+
+#include "core/members.hpp"
+#include "core/outcome.hpp"
+#include "core/shard.hpp"
+#include "core/types.hpp"
+#include "runtime/task.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace batchd {
+
+/// The database could not do what was asked: away, read-only, timed out. Safe to try again: every verb may run twice.
+class StoreError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// What a replica tells about itself.
+struct ReplicaInfo {
+  std::string host;
+  std::int64_t pid = 0;
+  std::string version;
+};
+
+struct DeploymentSettings {
+  std::string name;
+  std::string provider;
+  std::string model;
+  Tokens enqueued_token_limit = 0;
+};
+
+/// A FIFO of the queue that has requests waiting.
+struct Flow {
+  FlowId id;
+  Lane lane;
+  std::string job;
+  int priority = 0;
+  std::int64_t requests = 0;  ///< queued, never sent; from counters
+  Bytes bytes = 0;            ///< of their bodies
+  std::int64_t returned = 0;  ///< queued again and due now
+  Milliseconds waiting{0};    ///< how long the oldest one has waited
+};
+
+struct DeploymentLoad {
+  std::string name;
+  std::string provider;
+  std::string model;
+  Tokens limit = 0;
+  Tokens reserved = 0;
+  int staged = 0;  ///< shards planned or uploaded, not yet submitted
+  Tokens staged_tokens = 0;
+  int live = 0;    ///< shards with an open intent or submitted
+  bool paused = false;
+  std::string pause_reason;  ///< "" when not paused
+};
+
+/// What the planner wants: the next requests of these flows, in this order, up to every limit.
+struct PlanOrder {
+  Lane lane;
+  std::vector<FlowId> flows;
+  std::string deployment;
+  std::int64_t max_requests = 0;
+  Bytes max_bytes = 0;            ///< of the file, `bytes_per_request` included
+  Bytes bytes_per_request = 0;    ///< what a line adds to its body
+  double tokens_per_byte = 0;     ///< estimate used until the bodies are read; tokens = bytes * this
+};
+
+struct PlannedShard {
+  ShardId id;
+  std::int64_t requests = 0;
+  Bytes bytes = 0;
+};
+
+/// Members of a shard with what is already known of each.
+struct ShardContents {
+  Members members;
+  Bitmap decided;
+  /// Attempts used up before this shard, for the members that have any.
+  std::unordered_map<RequestId, int> attempts;
+};
+
+/// One step of deciding members: applied whole, once, under the fencing token.
+struct SettleChunk {
+  std::vector<Settlement> settled;
+  std::vector<Return> returned;
+};
+
+struct LiveBatch {
+  ShardId shard;
+  BatchId batch;
+  BatchStatus status = BatchStatus::unknown;
+};
+
+enum class SaveResult {
+  saved,
+  lost,     ///< the lease or the expected state is gone: another replica has the shard, drop it
+  no_room,  ///< the deployment's quota has no room for the reservation asked for, or the deployment is paused
+};
+
+/// Receives the body of one member, on a pool thread; `false` stops the reading.
+using BodySink = std::function<bool(RequestId, std::string_view body)>;
+
+/// Gauges of the whole database, from counters: nothing here counts rows.
+struct StoreGauges {
+  std::int64_t accepted = 0;  ///< requests ever enqueued and not yet removed by retention
+  std::int64_t queued = 0;
+  std::int64_t in_flight = 0;
+  std::map<std::string, std::int64_t> settled;      ///< by outcome
+  std::map<std::string, std::int64_t> shards;       ///< by state; closed ones are not counted
+  std::map<std::string, std::int64_t> queued_by_model;
+  Milliseconds oldest_queued{0};
+  std::int64_t submissions_unknown = 0;
+  std::vector<DeploymentLoad> deployments;
+};
+
+struct JobProgress {
+  std::string job;
+  std::int64_t queued = 0, in_flight = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0;
+  Tokens input_tokens = 0, output_tokens = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Replicas, roles, configuration ------------------------------------------------------------------------------------
+  /// Registers this process and returns its fresh random term.
+  virtual Task<Term> join(const ReplicaInfo& replica) = 0;
+  /// Renews the heartbeat; false when another replica has judged this one dead: its term is void.
+  virtual Task<bool> heartbeat(Term term) = 0;
+  /// Gives back every lease and role and removes the heartbeat.
+  virtual Task<void> leave(Term term) = 0;
+  /// Removes replicas whose heartbeat is older than `ttl`; what they held is free at once. Returns how many.
+  virtual Task<int> bury_dead(Milliseconds ttl) = 0;
+  /// True when this term holds the role, now or already.
+  virtual Task<bool> hold_role(Term term, std::string_view role) = 0;
+  virtual Task<void> drop_role(Term term, std::string_view role) = 0;
+  /// The instance's id, part of every remote name.
+  virtual Task<std::string> instance_id() = 0;
+  /// Makes this configuration the newest generation; deployments not named any more keep their live shards.
+  virtual Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) = 0;
+
+  // Planning ------------------------------------------------------------------------------------------------------------
+  /// Folds what producers announced into the counters; returns the flows that have requests waiting or due again.
+  virtual Task<std::vector<Flow>> backlog() = 0;
+  virtual Task<std::vector<DeploymentLoad>> deployments() = 0;
+  /// Binds the next requests to a new shard. Nothing when `term` does not hold the role `plan`, or nothing was there.
+  virtual Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) = 0;
+  /// Settles queued requests that no deployment serves and that have waited longer than `after` as failed (`no_deployment`).
+  /// `served` are the models that some deployment serves. Bounded; returns how many.
+  virtual Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) = 0;
+  /// Makes partitions ahead of the ids, folds counters. Cheap when there is nothing to do.
+  virtual Task<void> maintain() = 0;
+
+  // Shards --------------------------------------------------------------------------------------------------------------
+  /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, then age).
+  virtual Task<std::vector<Shard>> lease(Term term, ShardState state, int most) = 0;
+  /// Leases one given shard if it is free and in `state`, due or not.
+  virtual Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) = 0;
+  /// Records what a leased shard became, compare-and-set on (term, before.state, before.attempt, before.intent);
+  /// moves the deployment's ledger by after.reserved - before.reserved in the same transaction, refusing with `no_room`
+  /// when a growth does not fit or the deployment is paused. The lease is given back unless `keep_lease`.
+  /// When the state becomes `merged` the members are released; every member must be decided.
+  virtual Task<SaveResult> save(Term term, const Shard& before, const Shard& after, bool keep_lease = false) = 0;
+
+  virtual Task<ShardContents> contents(ShardId shard) = 0;
+  /// Streams the bodies of the undecided members, ascending within each chunk, to `sink` on a pool thread.
+  /// The sink must not throw anything but StoreError.
+  virtual Task<void> read_bodies(ShardId shard, const ShardContents& contents, BodySink sink) = 0;
+  /// Decides members: results and returns are written and `decided` (which already has their bits set) is stored, all in
+  /// one transaction; false when the lease is lost. `chunk` must name members only, each undecided before.
+  virtual Task<bool> settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) = 0;
+
+  /// Submitted shards of a provider.
+  virtual Task<std::vector<LiveBatch>> live_batches(std::string_view provider) = 0;
+  /// Notes the provider's word for batches still running (shown by status; decides nothing).
+  virtual Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) = 0;
+
+  /// Stops new submissions of a deployment for `duration` (zero: until resumed), with a reason from a closed set.
+  virtual Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) = 0;
+  virtual Task<void> resume_deployment(std::string_view deployment) = 0;
+
+  // Looking -------------------------------------------------------------------------------------------------------------
+  virtual Task<StoreGauges> gauges() = 0;
+  virtual Task<std::vector<JobProgress>> jobs(int most) = 0;
+  /// A round trip; throws when there is none, or when the schema does not fit this program.
+  virtual Task<void> ping() = 0;
+  /// Waits until a producer's hint arrives or `most` has passed; true for a hint. Never needed for correctness.
+  virtual Task<bool> wait_for_hint(Milliseconds most) = 0;
+};
+
+}  // namespace batchd
