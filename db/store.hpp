@@ -6,6 +6,7 @@
 
 #include "core/members.hpp"
 #include "core/outcome.hpp"
+#include "core/planning.hpp"
 #include "core/shard.hpp"
 #include "core/types.hpp"
 #include "runtime/task.hpp"
@@ -32,49 +33,6 @@ struct ReplicaInfo {
   std::string host;
   std::int64_t pid = 0;
   std::string version;
-};
-
-struct DeploymentSettings {
-  std::string name;
-  std::string provider;
-  std::string model;
-  Tokens enqueued_token_limit = 0;
-};
-
-/// A FIFO of the queue that has requests waiting.
-struct Flow {
-  FlowId id;
-  Lane lane;
-  std::string job;
-  int priority = 0;
-  std::int64_t requests = 0;  ///< queued, never sent; from counters
-  Bytes bytes = 0;            ///< of their bodies
-  std::int64_t returned = 0;  ///< queued again and due now
-  Milliseconds waiting{0};    ///< how long the oldest one has waited
-};
-
-struct DeploymentLoad {
-  std::string name;
-  std::string provider;
-  std::string model;
-  Tokens limit = 0;
-  Tokens reserved = 0;
-  int staged = 0;  ///< shards planned or uploaded, not yet submitted
-  Tokens staged_tokens = 0;
-  int live = 0;    ///< shards with an open intent or submitted
-  bool paused = false;
-  std::string pause_reason;  ///< "" when not paused
-};
-
-/// What the planner wants: the next requests of these flows, in this order, up to every limit.
-struct PlanOrder {
-  Lane lane;
-  std::vector<FlowId> flows;
-  std::string deployment;
-  std::int64_t max_requests = 0;
-  Bytes max_bytes = 0;            ///< of the file, `bytes_per_request` included
-  Bytes bytes_per_request = 0;    ///< what a line adds to its body
-  double tokens_per_byte = 0;     ///< estimate used until the bodies are read; tokens = bytes * this
 };
 
 struct PlannedShard {
@@ -161,6 +119,8 @@ class Store {
   /// Settles queued requests that no deployment serves and that have waited longer than `after` as failed (`no_deployment`).
   /// `served` are the models that some deployment serves. Bounded; returns how many.
   virtual Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) = 0;
+  /// Settles queued requests whose deadline has passed as `expired` (code `deadline_passed`). Bounded; returns how many.
+  virtual Task<int> expire_overdue() = 0;
   /// Makes partitions ahead of the ids, folds counters. Cheap when there is nothing to do.
   virtual Task<void> maintain() = 0;
 

@@ -106,8 +106,8 @@ struct Fenced {};
 struct Ended {
   Batch batch;
 };
-/// The quota was full after all (`token_limit_exceeded` on the batch): nothing ran, the file stays usable.
-struct QuotaRefusedLate {
+/// The batch failed for a reason that is not in the file (quota full, deployment unknown): nothing ran, the file stays usable.
+struct NotRun {
   Milliseconds retry_in{0};
 };
 /// Every member is decided.
@@ -121,7 +121,7 @@ struct Delayed {
 };
 
 using ShardEvent = std::variant<Uploaded, NothingToSend, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced, Ended,
-                                QuotaRefusedLate, Merged, Closed, Delayed>;
+                                NotRun, Merged, Closed, Delayed>;
 
 /// What the shard becomes. Total over (state, event): an event that does not fit the state throws std::logic_error,
 /// because only a bug in a stage can produce one.

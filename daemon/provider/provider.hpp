@@ -35,9 +35,21 @@ struct NewBatch {
 /// Receives the next bytes of a download, on the loop's thread; the next bytes are read when it returns.
 using ByteSink = std::function<Task<void>(std::string_view)>;
 
+/// The rules of this provider that shape what we send, from its dialect.
+struct ProviderLimits {
+  std::int64_t max_requests = 50'000;   ///< lines a file may have
+  Bytes max_bytes = 200'000'000;        ///< of one file
+  bool wait_for_processed = false;      ///< a batch may be created only when the file's status is `processed`
+  std::int64_t max_files = 0;           ///< files the account may hold, 0: no ceiling known
+};
+
 class Provider {
  public:
   virtual ~Provider() = default;
+
+  /// What lines must name as `url`: the dialect's spelling of an endpoint such as `/v1/chat/completions`.
+  virtual std::string line_url(const std::string& endpoint) const = 0;
+  virtual const ProviderLimits& limits() const = 0;
 
   /// Sends `path` as a multipart upload with purpose `batch` under the remote name `filename` (must end in .jsonl).
   virtual Task<ProviderResult<RemoteFile>> upload(const std::filesystem::path& path, const std::string& filename) = 0;

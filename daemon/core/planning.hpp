@@ -1,0 +1,56 @@
+// What the planner knows and what it decides: which flows of the queue become the next shard, and for whom.
+// Values and pure functions; the store supplies the first and carries out the second.
+#pragma once
+
+#include "core/types.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace batchd {
+
+struct DeploymentSettings {
+  std::string name;
+  std::string provider;
+  std::string model;
+  Tokens enqueued_token_limit = 0;
+};
+
+/// A FIFO of the queue that has requests waiting.
+struct Flow {
+  FlowId id;
+  Lane lane;
+  std::string job;
+  int priority = 0;
+  std::int64_t requests = 0;  ///< queued, never sent; from counters
+  Bytes bytes = 0;            ///< of their bodies
+  std::int64_t returned = 0;  ///< queued again and due now
+  Milliseconds waiting{0};    ///< how long the oldest one has waited
+};
+
+struct DeploymentLoad {
+  std::string name;
+  std::string provider;
+  std::string model;
+  Tokens limit = 0;
+  Tokens reserved = 0;
+  int staged = 0;  ///< shards planned or uploaded, not yet submitted
+  Tokens staged_tokens = 0;
+  int live = 0;    ///< shards with an open intent or submitted
+  bool paused = false;
+  std::string pause_reason;  ///< "" when not paused
+};
+
+/// What the planner wants: the next requests of these flows, in this order, up to every limit.
+struct PlanOrder {
+  Lane lane;
+  std::vector<FlowId> flows;
+  std::string deployment;
+  std::int64_t max_requests = 0;
+  Bytes max_bytes = 0;            ///< of the file, `bytes_per_request` included
+  Bytes bytes_per_request = 0;    ///< what a line adds to its body
+  double tokens_per_byte = 0;     ///< estimate used until the bodies are read; tokens = bytes * this
+};
+
+}  // namespace batchd
