@@ -5,6 +5,7 @@
 #include "core/types.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct Flow {
   Bytes bytes = 0;            ///< of their bodies
   std::int64_t returned = 0;  ///< queued again and due now
   Milliseconds waiting{0};    ///< how long the oldest one has waited
+  std::optional<Milliseconds> deadline_in;  ///< until the requests' deadline, nothing when they have none
 };
 
 struct DeploymentLoad {
