@@ -25,14 +25,16 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  /// Starts `loop` (a callable returning Task<void>, handed over uncalled so that its captures live as long as it does).
+  /// Starts `loop` (a callable returning Task<void>, handed over uncalled so that its captures live as long as the group).
+  /// Does nothing once a stop was asked for.
   void spawn(std::string name, std::function<Task<void>()> loop);
   /// Asks every loop to stop at its next wait. Call on the loop's own thread. Idempotent.
   void request_stop();
   bool stopping() const { return stopping_; }
   /// True when every loop has ended.
   bool idle() const { return running_ == 0; }
-  /// Called on the loop's thread whenever a loop has ended; set before the first spawn.
+  /// Called on the loop's thread whenever a loop has ended; set before the first spawn. `failure` is null for a loop that
+  /// ended because it was asked to, and never null for the one whose end stopped all the others.
   std::function<void(const std::string& name, std::exception_ptr failure)> on_exit;
 
  private:
@@ -42,6 +44,8 @@ class TaskGroup {
     asio::cancellation_signal stop;
     bool done = false;
   };
+  void ended(Entry& entry, std::exception_ptr failure);
+
   asio::any_io_executor loop_;
   std::list<Entry> entries_;
   std::size_t running_ = 0;
