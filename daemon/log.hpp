@@ -6,14 +6,21 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
 namespace batchd {
 
 enum class LogLevel { debug, info, warn, error };
 enum class LogFormat { automatic, json, text };
+
+std::string_view to_string(LogLevel level);
+/// As the configuration spells them: `debug`, `info`, `warn`, `error`; `auto`, `json`, `text`.
+std::optional<LogLevel> parse_log_level(std::string_view text);
+std::optional<LogFormat> parse_log_format(std::string_view text);
 
 /// `{"shard", 12}`, `{"file", name}`: a key and a text, whole number, real number or truth value.
 struct LogField {
@@ -25,8 +32,7 @@ struct LogField {
   LogField(std::string_view k, bool v) : key(k), value(v) {}
   LogField(std::string_view k, double v) : key(k), value(v) {}
   template <class Integer>
-    requires std::is_integral_v<Integer>
-  LogField(std::string_view k, Integer v) : key(k), value(static_cast<std::int64_t>(v)) {}
+  requires std::is_integral_v<Integer> LogField(std::string_view k, Integer v) : key(k), value(static_cast<std::int64_t>(v)) {}
 };
 
 class Log {
