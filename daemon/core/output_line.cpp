@@ -1,0 +1,161 @@
+#include "core/output_line.hpp"
+
+#include "core/json_scan.hpp"
+
+
+namespace batchd {
+namespace {
+
+/// The members of a line that matter, as raw text; "" when absent, null counts as absent.
+struct RawLine {
+  std::string_view custom_id, response, error;
+};
+
+struct RawResponse {
+  std::string_view status_code, request_id, body;
+};
+
+std::string_view present(std::string_view raw) { return raw == "null" ? std::string_view{} : raw; }
+
+bool read_members(std::string_view line, RawLine& raw) {
+  JsonObjectReader reader(line);
+  JsonMember member;
+  while (reader.next(member)) {
+    if (json_key_is(member.key, "custom_id")) raw.custom_id = member.value;
+    if (json_key_is(member.key, "response")) raw.response = present(member.value);
+    if (json_key_is(member.key, "error")) raw.error = present(member.value);
+  }
+  return reader.ok();
+}
+
+RawResponse read_response(std::string_view response) {
+  RawResponse raw;
+  JsonObjectReader reader(response);
+  JsonMember member;
+  while (reader.next(member)) {
+    if (json_key_is(member.key, "status_code")) raw.status_code = member.value;
+    if (json_key_is(member.key, "request_id")) raw.request_id = present(member.value);
+    if (json_key_is(member.key, "body")) raw.body = present(member.value);
+  }
+  return raw;
+}
+
+/// A status is a number; a string of digits is taken too.
+int read_status(std::string_view raw) {
+  if (is_json_string(raw)) raw = raw.substr(1, raw.size() - 2);
+  const auto status = json_integer(raw);
+  return status && *status >= 0 && *status < 1000 ? static_cast<int>(*status) : 0;
+}
+
+std::optional<Usage> read_usage(std::string_view body) {
+  const auto usage = find_member(body, "usage");
+  if (!usage || !is_json_object(*usage)) return std::nullopt;
+  Usage read;
+  bool any = false;
+  JsonObjectReader reader(*usage);
+  JsonMember member;
+  while (reader.next(member)) {
+    const auto number = json_integer(member.value);
+    if (!number || *number < 0) continue;
+    // Chat completions and embeddings say prompt/completion, responses say input/output.
+    if (json_key_is(member.key, "prompt_tokens") || json_key_is(member.key, "input_tokens")) {
+      read.input = *number;
+      any = true;
+    } else if (json_key_is(member.key, "completion_tokens") || json_key_is(member.key, "output_tokens")) {
+      read.output = *number;
+      any = true;
+    }
+  }
+  return any ? std::optional(read) : std::nullopt;
+}
+
+bool is_empty_object(std::string_view body) {
+  JsonObjectReader reader(body);
+  JsonMember member;
+  return !reader.next(member);
+}
+
+/// A code or message as text, whatever it was written as (numbers occur, PROTOCOL.md 17.17).
+std::string text_of(std::optional<std::string_view> raw) {
+  if (!raw || *raw == "null") return {};
+  return is_json_string(*raw) ? decode_json_string(*raw) : std::string(*raw);
+}
+
+/// The provider's error object with `code` and `message` guaranteed, its other members kept.
+std::string normalise_error(std::string_view error, std::string_view fallback_code, std::string_view fallback_message) {
+  std::string code(fallback_code), message(fallback_message), rest;
+  if (is_json_string(error)) message = decode_json_string(error);
+  JsonObjectReader reader(error);
+  JsonMember member;
+  while (reader.next(member)) {
+    const std::string text = text_of(member.value);
+    if (json_key_is(member.key, "code")) {
+      if (!text.empty()) code = text;
+    } else if (json_key_is(member.key, "message")) {
+      if (!text.empty()) message = text;
+    } else if (member.value != "null") {
+      rest += ",\"" + std::string(member.key) + "\":" + std::string(member.value);
+    }
+  }
+  return "{\"code\":" + json_quote(code) + ",\"message\":" + json_quote(message) + rest + '}';
+}
+
+/// Statuses that say nothing about the request itself (PROTOCOL.md 13); 0 was seen where a connection broke inside.
+bool is_transient(int status) { return status < 400 || status == 408 || status == 409 || status == 429 || status >= 500; }
+
+void read_http_answer(const RawResponse& response, LineReading& reading) {
+  Settlement& settled = reading.settlement;
+  const int status = read_status(response.status_code);
+  settled.status_code = status;
+  settled.provider_request_id = decode_json_string(response.request_id);
+  const bool has_body = is_json_object(response.body) && !is_empty_object(response.body);
+  if (has_body) {
+    settled.response = response.body;
+    settled.usage = read_usage(response.body);
+  }
+  if (status >= 200 && status < 300) {
+    if (has_body) {
+      settled.outcome = Outcome::succeeded;
+      reading.verdict = Verdict::success;
+    } else {
+      settled.error = make_error("empty_response", "the provider reported success without an answer");
+      reading.verdict = Verdict::retry;
+    }
+    return;
+  }
+  const auto error = has_body ? find_member(response.body, "error") : std::nullopt;
+  const std::string status_text = std::to_string(status);
+  settled.error = normalise_error(error.value_or("{}"), "http_" + status_text, "the provider answered with status " + status_text);
+  reading.verdict = is_transient(status) ? Verdict::retry : Verdict::permanent;
+}
+
+void read_other_failure(std::string_view error, LineReading& reading) {
+  const std::string code = is_json_object(error) ? text_of(find_member(error, "code")) : "";
+  reading.settlement.error = normalise_error(error.empty() ? "{}" : error, "no_answer", "the line has neither a response nor an error");
+  reading.verdict = code == "batch_cancelled" ? Verdict::free_retry : Verdict::retry;
+  if (code == "batch_expired") reading.settlement.outcome = Outcome::expired;
+}
+
+}  // namespace
+
+LineResult read_output_line(std::string_view line) {
+  RawLine raw;
+  if (!valid_utf8(line) || !read_members(line, raw) || !is_json_string(raw.custom_id)) return {std::nullopt, LineFault::corrupt};
+  const auto id = parse_custom_id(raw.custom_id.substr(1, raw.custom_id.size() - 2));
+  if (!id) return {std::nullopt, LineFault::foreign};
+  LineReading reading;
+  reading.id = *id;
+  reading.settlement.request = id->request;
+  if (is_json_object(raw.response)) {
+    read_http_answer(read_response(raw.response), reading);
+  } else {
+    read_other_failure(raw.error, reading);
+  }
+  return {std::move(reading), LineFault::corrupt};
+}
+
+std::string make_error(std::string_view code, std::string_view message) {
+  return "{\"code\":" + json_quote(code) + ",\"message\":" + json_quote(message) + '}';
+}
+
+}  // namespace batchd
