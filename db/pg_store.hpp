@@ -1,0 +1,64 @@
+// The Store on PostgreSQL. The application owns one; its verbs run on the threads of a BlockingPool, each in one
+// transaction on one connection of the Database. It decides nothing: what a shard becomes comes from the caller, whether
+// the caller may say so is decided by the rows (the fencing term, the expected state).
+#pragma once
+
+#include "db/database.hpp"
+#include "db/store.hpp"
+#include "metrics.hpp"
+#include "runtime/blocking_pool.hpp"
+
+#include <memory>
+
+namespace batchd {
+
+class PgStore final : public Store {
+ public:
+  /// `database`, `pool` and `metrics` outlive the store.
+  PgStore(Database& database, BlockingPool& pool, Metrics& metrics);
+  ~PgStore() override;
+
+  Task<Term> join(const ReplicaInfo& replica) override;
+  Task<bool> heartbeat(Term term) override;
+  Task<void> leave(Term term) override;
+  Task<int> bury_dead(Milliseconds ttl) override;
+  Task<bool> hold_role(Term term, std::string_view role) override;
+  Task<void> drop_role(Term term, std::string_view role) override;
+  Task<std::string> instance_id() override;
+  Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
+
+  Task<std::vector<Flow>> backlog() override;
+  Task<std::vector<DeploymentLoad>> deployments() override;
+  Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
+  Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
+  Task<void> maintain() override;
+
+  Task<std::vector<Shard>> lease(Term term, ShardState state, int most) override;
+  Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) override;
+  Task<SaveResult> save(Term term, const Shard& before, const Shard& after, bool keep_lease) override;
+  Task<ShardContents> contents(ShardId shard) override;
+  Task<void> read_bodies(ShardId shard, const ShardContents& contents, BodySink sink) override;
+  Task<bool> settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) override;
+  Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override;
+  Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
+  Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) override;
+  Task<void> resume_deployment(std::string_view deployment) override;
+
+  Task<StoreGauges> gauges() override;
+  Task<std::vector<JobProgress>> jobs(int most) override;
+  Task<void> ping() override;
+  Task<bool> wait_for_hint(Milliseconds most) override;
+
+ private:
+  /// Runs a verb on a pool thread; counts a database that failed it.
+  template <class Work>
+  Task<std::invoke_result_t<Work>> run(Work work);
+
+  Database& database_;
+  BlockingPool& pool_;
+  Metrics& metrics_;
+  class HintListener;
+  std::unique_ptr<HintListener> hints_;
+};
+
+}  // namespace batchd
