@@ -1,0 +1,83 @@
+# Shared by deploy/quickstart, tests/run and tests/bench: messages, places, how many compilers fit, a private PostgreSQL.
+# Sourced by bash, never run. The caller sets `root` (the checkout) and `me` (its own name, for messages).
+
+# One clear sentence, and the end.
+fail() {
+  printf '%s: %s\n' "$me" "$*" >&2
+  exit 1
+}
+
+# Where the release preset builds: BATCHD_BUILD_DIR, else build/release, else (a checkout we may not write) the user's cache.
+build_dir() {
+  if [ -n "${BATCHD_BUILD_DIR:-}" ]; then
+    printf '%s\n' "$BATCHD_BUILD_DIR"
+  elif mkdir -p "$root/build/release" 2>/dev/null && [ -w "$root/build/release" ]; then
+    printf '%s\n' "$root/build/release"
+  else
+    printf '%s/batchd/%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}" "$(printf '%s' "$root" | cksum | cut -d' ' -f1)"
+  fi
+}
+
+# Parallel compilers: one a core, as long as each has 1.5 GiB; BATCHD_JOBS overrides.
+build_jobs() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/^MemAvailable:/ { print int($2 / 1572864) }' /proc/meminfo)
+  [ "${memory:-1}" -ge 1 ] || memory=1
+  printf '%s\n' "${BATCHD_JOBS:-$((cores < memory ? cores : memory))}"
+}
+
+# need_space DIR MEGABYTES: stops here rather than in the middle of a build. DIR need not exist yet.
+need_space() {
+  local dir=$1 free
+  while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+  free=$(df -Pk "$dir" | awk 'NR == 2 { print int($4 / 1024) }')
+  [ "$free" -ge "$2" ] || fail "$dir has $free MB free and $2 MB are needed: make room, then run this again."
+}
+
+# configure_build DIR: once; afterwards CMake notices by itself what changed.
+configure_build() {
+  [ -f "$1/build.ninja" ] || cmake -S "$root" --preset release -B "$1"
+}
+
+# A private PostgreSQL: a cluster of its own in a directory of its own, on a unix socket only. -----------------------------
+
+# initdb and postgres refuse root: they run as the packaged user, or as nobody. From /, which everyone may enter.
+pg_run() (
+  cd /
+  if [ "$(id -u)" -ne 0 ]; then
+    "$@"
+  else
+    setpriv --reuid="$(pg_user)" --regid="$(id -g "$(pg_user)")" --clear-groups -- "$@"
+  fi
+)
+
+pg_user() {
+  if [ "$(id -u)" -ne 0 ]; then id -un; elif id -u postgres >/dev/null 2>&1; then echo postgres; else echo nobody; fi
+}
+
+# The programs of the newest PostgreSQL installed.
+pg_bin() {
+  local dir
+  dir=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+  [ -x "$dir/initdb" ] || fail "PostgreSQL's server programs are not installed (looked for /usr/lib/postgresql/*/bin/initdb)."
+  printf '%s\n' "$dir"
+}
+
+# pg_start DIR [postgres options]: makes and starts a cluster in DIR/data with its socket in DIR. DIR is short (a socket's
+# path has 107 bytes) and closed to other users, which is why `trust` is enough. Superuser: batchd; database: batchd.
+pg_start() {
+  local dir=$1
+  shift
+  if [ "$(id -u)" -eq 0 ]; then chown "root:$(id -g "$(pg_user)")" "$dir"; fi
+  chmod 0770 "$dir"
+  pg_run "$(pg_bin)/initdb" -D "$dir/data" -U batchd --auth=trust --encoding=UTF8 --locale=C --no-sync
+  printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" "max_connections = 60" "$@" |
+    pg_run tee -a "$dir/data/postgresql.conf" >/dev/null
+  pg_run "$(pg_bin)/pg_ctl" -D "$dir/data" -l "$dir/postgres.log" -w start </dev/null
+  psql -X -q -h "$dir" -U batchd -d postgres -c 'CREATE DATABASE batchd'
+}
+
+pg_stop() {
+  [ ! -f "$1/data/postmaster.pid" ] || pg_run "$(pg_bin)/pg_ctl" -D "$1/data" -m fast -w stop
+}
