@@ -64,17 +64,21 @@ pg_bin() {
   printf '%s\n' "$dir"
 }
 
-# pg_start DIR [postgres options]: makes and starts a cluster in DIR/data with its socket in DIR. DIR is short (a socket's
-# path has 107 bytes) and closed to other users, which is why `trust` is enough. Superuser: batchd; database: batchd.
+# pg_start DIR [settings]: makes and starts a cluster in DIR/data with its socket in DIR. DIR is short (a socket's path has
+# 107 bytes) and closed to other users, which is why `trust` is enough. Superuser: batchd; database: batchd.
+# Each step says `|| return`, because `set -e` sleeps inside a function whose failure the caller handles.
 pg_start() {
   local dir=$1
   shift
-  if [ "$(id -u)" -eq 0 ]; then chown "root:$(id -g "$(pg_user)")" "$dir"; fi
-  chmod 0770 "$dir"
-  pg_run "$(pg_bin)/initdb" -D "$dir/data" -U batchd --auth=trust --encoding=UTF8 --locale=C --no-sync
+  if [ "$(id -u)" -eq 0 ]; then chown "root:$(id -g "$(pg_user)")" "$dir" || return 1; fi
+  chmod 0770 "$dir" || return 1
+  pg_run "$(pg_bin)/initdb" -D "$dir/data" -U batchd --auth=trust --encoding=UTF8 --locale=C --no-sync || return 1
   printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" "max_connections = 60" "$@" |
-    pg_run tee -a "$dir/data/postgresql.conf" >/dev/null
-  pg_run "$(pg_bin)/pg_ctl" -D "$dir/data" -l "$dir/postgres.log" -w start </dev/null
+    pg_run tee -a "$dir/data/postgresql.conf" >/dev/null || return 1
+  pg_run "$(pg_bin)/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w start </dev/null || {
+    tail -n 20 "$dir/data/server.log"
+    return 1
+  }
   psql -X -q -h "$dir" -U batchd -d postgres -c 'CREATE DATABASE batchd'
 }
 
