@@ -1,0 +1,409 @@
+#include "config.hpp"
+
+#include "config_check.hpp"
+#include "config_table.hpp"
+#include "config_values.hpp"
+
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+namespace batchd {
+namespace {
+
+/// A value as found, before anything is known about it.
+struct Found {
+  std::optional<std::string> text;
+  std::optional<std::int64_t> integer;
+  std::string shown;  // for the operator
+  std::string where;
+  bool from_file = true;  // elsewhere everything is text, numbers too
+};
+
+std::string kind_of(const toml::node& node) {
+  std::ostringstream out;
+  out << node.type();
+  return std::move(out).str();
+}
+
+Found found_in_file(const toml::node& node, std::string where) {
+  Found found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
+  if (const auto text = node.value_exact<std::string>()) {
+    found.text = *text;
+    found.shown = in_quotes(*text);
+  } else if (const auto integer = node.value_exact<std::int64_t>()) {
+    found.integer = *integer;
+    found.shown = std::to_string(*integer);
+  } else if (const auto truth = node.value_exact<bool>()) {
+    found.shown = *truth ? "true" : "false";
+  } else {
+    found.shown = "a value of type " + kind_of(node);
+  }
+  return found;
+}
+
+Found found_elsewhere(const std::string& text, std::string where) {
+  return {.text = text, .integer = {}, .shown = in_quotes(text), .where = std::move(where), .from_file = false};
+}
+
+bool holds_secret(const ConfigKey& key) {
+  return key.section == "database" && key.name.ends_with("url");
+}
+
+/// The number that `found` stands for under this key's type.
+std::optional<std::int64_t> number(const ConfigKey& key, const Found& found) {
+  switch (key.type) {
+    case ValueType::duration:
+      if (!found.text) return std::nullopt;
+      if (const auto duration = parse_duration(*found.text)) return duration->count();
+      return std::nullopt;
+    case ValueType::size:
+      return found.text ? parse_size(*found.text) : found.integer;
+    case ValueType::count:
+      return found.text ? parse_count(*found.text) : found.integer;
+    case ValueType::integer:
+      if (found.text && !found.from_file) return parse_integer(*found.text);
+      return found.integer;
+    default:
+      return std::nullopt;
+  }
+}
+
+void store(ConfigField field, std::int64_t value) {
+  if (auto* duration = std::get_if<Milliseconds*>(&field)) **duration = Milliseconds(value);
+  if (auto* large = std::get_if<std::int64_t*>(&field)) **large = value;
+  if (auto* small = std::get_if<int*>(&field)) **small = static_cast<int>(value);
+}
+
+std::string nearest_of(const std::vector<std::string_view>& names, std::string_view wanted) {
+  const auto nearest = std::min_element(names.begin(), names.end(),
+                                        [&](auto a, auto b) { return edit_distance(a, wanted) < edit_distance(b, wanted); });
+  return nearest == names.end() ? "" : std::string(*nearest);
+}
+
+/// The valid key that was most likely meant: alike as a whole, or of the same name in another section.
+std::string nearest_key(std::string_view section, std::string_view name) {
+  std::string best;
+  std::size_t best_cost = SIZE_MAX;
+  const std::string whole = std::string(section) + "." + std::string(name);
+  for (const ConfigKey& key : config_keys()) {
+    const std::size_t elsewhere = key.section == section ? 0 : 2;
+    const std::size_t cost = std::min(edit_distance(key.path(), whole), edit_distance(key.name, name) + elsewhere);
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = key.path();
+    }
+  }
+  return best;
+}
+
+/// The sections of the file, "[]" and all.
+std::vector<std::string_view> sections() {
+  std::vector<std::string_view> out;
+  for (const ConfigKey& key : config_keys()) {
+    if (out.empty() || out.back() != key.section) out.push_back(key.section);
+  }
+  return out;
+}
+
+const ConfigKey* find_key(std::string_view section, std::string_view name) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section == section && key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+bool is_later(std::string_view section, std::string_view name) {
+  for (const LaterKey& key : later_keys()) {
+    if (key.section == section && key.name == name) return true;
+  }
+  return false;
+}
+
+class Reader {
+ public:
+  Reader(const ConfigSources& sources, ConfigScope scope) : sources_(sources), scope_(scope) {}
+
+  LoadedConfig read() {
+    for (const ConfigKey& key : config_keys()) {
+      if (!key.section.ends_with("[]") && !key.fallback.empty()) {
+        assign(key, 0, key.path(), found_elsewhere(std::string(key.fallback), "default"));
+      }
+    }
+    given_.clear();
+    const bool readable = sources_.file.empty() || read_file();
+    read_environment();
+    read_flags();
+    // A file that could not be read explains everything that seems to be missing.
+    if (!readable) return std::move(loaded_);
+    check_database(loaded_.config, given_, loaded_.problems);
+    if (scope_ == ConfigScope::everything) check_everything(loaded_.config, given_, sources_.environment, loaded_);
+    return std::move(loaded_);
+  }
+
+ private:
+  bool wanted(std::string_view section) const { return scope_ == ConfigScope::everything || section == "database"; }
+
+  void problem(std::string where, std::string key, std::string found, std::string expected, std::string nearest = {}) {
+    loaded_.problems.push_back({std::move(where), std::move(key), std::move(found), std::move(expected), std::move(nearest)});
+  }
+
+  std::string place(const toml::node& node) const {
+    return sources_.file.string() + ":" + std::to_string(node.source().begin.line);
+  }
+
+  bool read_file() {
+    std::ifstream file(sources_.file, std::ios::binary);
+    std::ostringstream text;
+    if (!file || !(text << file.rdbuf())) {
+      problem(sources_.file.string(), "--config", std::strerror(errno), "a configuration file that can be read");
+      return false;
+    }
+    toml::table root;
+    try {
+      root = toml::parse(std::move(text).str(), sources_.file.string());
+    } catch (const toml::parse_error& error) {
+      const auto line = error.source().begin.line;
+      problem(sources_.file.string() + ":" + std::to_string(line), "syntax", std::string(error.description()),
+              "TOML (https://toml.io)");
+      return false;
+    }
+    for (const auto& [name, node] : root) read_section(name.str(), node);
+    return true;
+  }
+
+  void read_section(std::string_view name, const toml::node& node) {
+    const std::string array = std::string(name) + "[]";
+    const auto known = sections();
+    if (std::find(known.begin(), known.end(), name) != known.end()) {
+      if (!wanted(name)) return;
+      if (const toml::table* table = node.as_table()) {
+        read_table(name, std::string(name), 0, *table);
+      } else {
+        problem(place(node), std::string(name), "a value", "a section, [" + std::string(name) + "]");
+      }
+    } else if (std::find(known.begin(), known.end(), array) != known.end()) {
+      if (wanted(array)) read_array(array, name, node);
+    } else if (wanted(name)) {
+      unknown_section(name, node);
+    }
+  }
+
+  void unknown_section(std::string_view name, const toml::node& node) {
+    if (is_later(name, "")) {
+      problem(place(node), std::string(name), "a section",
+              "nothing: [" + std::string(name) + "] is not supported by this version");
+      return;
+    }
+    if (!node.is_table() && !node.is_array_of_tables()) {
+      problem(place(node), std::string(name), "an unknown key outside of any section", "a key inside of its section",
+              nearest_key("", name));
+      return;
+    }
+    std::vector<std::string_view> names = sections();
+    for (auto& section : names) {
+      if (section.ends_with("[]")) section.remove_suffix(2);
+    }
+    std::string all;
+    for (const auto section : names) all += (all.empty() ? "" : ", ") + std::string(section);
+    problem(place(node), std::string(name), "an unknown section", "one of " + all, nearest_of(names, name));
+  }
+
+  void read_array(std::string_view section, std::string_view name, const toml::node& node) {
+    const toml::array* tables = node.as_array();
+    if (tables == nullptr || !node.is_array_of_tables()) {
+      problem(place(node), std::string(name), "a value or a single section",
+              "[[" + std::string(name) + "]] (in double brackets) for each " + std::string(name));
+      return;
+    }
+    const bool providers = section == "provider[]";
+    for (std::size_t index = 0; index < tables->size(); ++index) {
+      const toml::table& table = *tables->get_as<toml::table>(index);
+      if (providers) loaded_.config.providers.emplace_back();
+      if (!providers) loaded_.config.deployments.emplace_back();
+      const std::string label = std::string(name) + "[" + table_label(table["name"].value_or(std::string()), index) + "]";
+      given_[std::string(name) + "[" + std::to_string(index) + "]"] = place(table);
+      read_table(section, label, index, table);
+    }
+  }
+
+  void read_table(std::string_view section, const std::string& label, std::size_t index, const toml::table& table) {
+    for (const auto& [name, node] : table) {
+      const ConfigKey* key = find_key(section, name.str());
+      const std::string path = label + "." + std::string(name.str());
+      if (key != nullptr) {
+        assign(*key, index, path, found_in_file(node, place(node)));
+      } else if (is_later(section, name.str())) {
+        problem(place(node), path, "a value", "nothing: this key is not supported by this version");
+      } else if (section == "provider[]" && name.str() == "api_key") {
+        problem(place(node), path, "a secret in the file itself",
+                "api_key_file, or the environment variable " + api_key_variable(table["name"].value_or(std::string("NAME"))) +
+                    ": a secret does not belong into this file",
+                "provider[].api_key_file");
+      } else {
+        problem(place(node), path, "an unknown key", keys_of(section), nearest_key(section, name.str()));
+      }
+    }
+  }
+
+  static std::string keys_of(std::string_view section) {
+    std::string out = "one of ";
+    bool first = true;
+    for (const ConfigKey& key : config_keys()) {
+      if (key.section != section) continue;
+      out += (first ? "" : ", ") + std::string(key.name);
+      first = false;
+    }
+    return out;
+  }
+
+  void assign(const ConfigKey& key, std::size_t index, const std::string& path, const Found& found) {
+    const ConfigField field = key.field(loaded_.config, index);
+    const std::string shown = holds_secret(key) ? "a value (not shown)" : found.shown;
+    std::string nearest;
+    given_[index_path(key, index)] = found.where;
+    if (key.type == ValueType::text) {
+      if (found.text && !found.text->empty()) {
+        *std::get<std::string*>(field) = *found.text;
+        return;
+      }
+    } else if (key.type == ValueType::choice) {
+      if (found.text && std::find(key.choices.begin(), key.choices.end(), *found.text) != key.choices.end()) {
+        *std::get<std::string*>(field) = *found.text;
+        return;
+      }
+      if (found.text) nearest = '"' + nearest_of(key.choices, *found.text) + '"';
+    } else if (const auto value = number(key, found); value && *value >= key.least && *value <= key.most) {
+      store(field, *value);
+      return;
+    }
+    problem(found.where, path, shown, expected_value(key), nearest);
+  }
+
+  static std::string index_path(const ConfigKey& key, std::size_t index) {
+    if (!key.section.ends_with("[]")) return key.path();
+    const std::string_view name = key.section.substr(0, key.section.size() - 2);
+    return std::string(name) + "[" + std::to_string(index) + "]." + std::string(key.name);
+  }
+
+  void read_environment() {
+    std::map<std::string, bool> known;  // by variable
+    for (const ConfigKey& key : config_keys()) {
+      if (!key.section.ends_with("[]")) {
+        from_environment(key, 0, key.path(), environment_variable(key), known);
+        continue;
+      }
+      const bool providers = key.section == "provider[]";
+      const std::size_t tables = providers ? loaded_.config.providers.size() : loaded_.config.deployments.size();
+      for (std::size_t i = 0; i < tables; ++i) {
+        const std::string name = providers ? loaded_.config.providers[i].name : loaded_.config.deployments[i].name;
+        if (name.empty() || key.name == "name") continue;
+        const std::string label = (providers ? "provider[" : "deployment[") + name + "]." + std::string(key.name);
+        from_environment(key, i, label, environment_variable(key, name), known);
+        if (providers) known[api_key_variable(name)] = true;
+      }
+    }
+    if (scope_ == ConfigScope::everything) warn_of_unknown_variables(known);
+  }
+
+  void from_environment(const ConfigKey& key, std::size_t index, const std::string& path, const std::string& variable,
+                        std::map<std::string, bool>& known) {
+    known[variable] = true;
+    const auto value = sources_.environment.find(variable);
+    if (value == sources_.environment.end() || value->second.empty() || !wanted(key.section)) return;
+    override_url(key);
+    assign(key, index, path, found_elsewhere(value->second, "environment " + variable));
+  }
+
+  /// A stronger source's `url` replaces a weaker one's `url_file`, and the other way round.
+  void override_url(const ConfigKey& key) {
+    const bool from_here = given_.contains("database.url") && given_["database.url"].starts_with("environment");
+    if (key.path() == "database.url" && given_.erase("database.url_file") > 0) loaded_.config.database.url_file.clear();
+    if (key.path() == "database.url_file" && !from_here && given_.erase("database.url") > 0) loaded_.config.database.url.clear();
+  }
+
+  void warn_of_unknown_variables(const std::map<std::string, bool>& known) {
+    for (const auto& [variable, value] : sources_.environment) {
+      if (known.contains(variable)) continue;
+      // Kubernetes sets such variables for a service whose name begins with `batchd-`.
+      if (variable.find("_SERVICE_") != std::string::npos || variable.find("_PORT") != std::string::npos) continue;
+      for (std::string_view section : sections()) {
+        if (section.ends_with("[]")) section.remove_suffix(2);
+        const std::string prefix = environment_variable({.section = section, .name = ""});
+        if (!variable.starts_with(prefix)) continue;
+        std::vector<std::string_view> names;
+        for (const auto& entry : known) names.push_back(entry.first);
+        loaded_.warnings.push_back("environment " + variable + " sets no key and is ignored; the nearest one that does is " +
+                                   nearest_of(names, variable));
+        break;
+      }
+    }
+  }
+
+  void read_flags() {
+    for (const auto& [path, value] : sources_.flags) {
+      const auto dot = path.find('.');
+      const ConfigKey* key = dot == std::string::npos ? nullptr : find_key(path.substr(0, dot), path.substr(dot + 1));
+      if (key == nullptr) {
+        problem("flag", path, "an unknown key", "a key of the configuration", nearest_key("", path));
+        continue;
+      }
+      if (path == "database.url") given_.erase("database.url_file"), loaded_.config.database.url_file.clear();
+      assign(*key, 0, path, found_elsewhere(value, "flag for " + path));
+    }
+  }
+
+  const ConfigSources& sources_;
+  const ConfigScope scope_;
+  LoadedConfig loaded_;
+  Provenance given_;
+};
+
+}  // namespace
+
+std::string to_string(const ConfigProblem& problem) {
+  std::string out = problem.where.empty() ? "" : problem.where + ": ";
+  out += problem.key + ": ";
+  out += problem.found.empty() ? "missing" : "found " + problem.found;
+  out += "; expected " + problem.expected;
+  if (!problem.nearest.empty()) out += "; nearest valid: " + problem.nearest;
+  return out;
+}
+
+LoadedConfig load_config(const ConfigSources& sources, ConfigScope scope) {
+  return Reader(sources, scope).read();
+}
+
+Environment process_environment() {
+  Environment out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = text.substr(0, equals);
+    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME") {
+      out.emplace(name, text.substr(equals + 1));
+    }
+  }
+  return out;
+}
+
+std::filesystem::path config_file(const std::string& flag, const Environment& environment) {
+  if (!flag.empty()) return flag;
+  if (const auto named = environment.find("BATCHD_CONFIG"); named != environment.end() && !named->second.empty()) {
+    return named->second;
+  }
+  for (const char* usual : {"batchd.toml", "/etc/batchd/batchd.toml"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(usual, ignored)) return usual;
+  }
+  return {};
+}
+
+}  // namespace batchd

@@ -1,0 +1,174 @@
+// What the operator asked for: plain values, complete and checked. Every key, with its default, constraint and help, is
+// one row of config_table.cpp; a file, the environment and flags are read against that table and every problem is
+// reported at once. Nothing here touches the network.
+#pragma once
+
+#include "core/types.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace batchd {
+
+/// A text that must not be printed: it has no operator<<, and whoever needs it says so.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::string text) : text_(std::move(text)) {}
+  const std::string& reveal() const { return text_; }
+  bool empty() const { return text_.empty(); }
+
+ private:
+  std::string text_;
+};
+
+struct DatabaseConfig {
+  std::string url;  ///< may hold a password: print redact_url(url) only
+  std::string url_file;
+  int pool = 0;
+  std::string listen_url;   ///< equal to `url` when not given
+  std::string migrate_url;  ///< equal to `url` when not given
+};
+
+struct HttpConfig {
+  std::string listen;
+};
+
+struct ProviderConfig {
+  std::string name;
+  std::string kind;      ///< azure | azure-v1 | openai
+  std::string endpoint;  ///< without a slash at its end
+  std::string api_version;
+  std::string api_key_file;
+  Secret api_key;  ///< as it was when the configuration was read
+  std::string ca_file;
+  std::string organization;
+  std::string project;
+};
+
+struct DeploymentConfig {
+  std::string name;
+  std::string provider;
+  std::string model;
+  Tokens enqueued_token_limit = 0;
+};
+
+struct PlannerConfig {
+  Milliseconds linger{};
+  std::int64_t max_requests = 0;
+  Bytes max_bytes = 0;
+  Milliseconds unroutable_after{};
+};
+
+struct PollConfig {
+  Milliseconds interval{};
+  Milliseconds file_interval{};
+};
+
+struct RetryConfig {
+  int max_attempts = 0;
+  Milliseconds base_delay{};
+  Milliseconds max_delay{};
+  Milliseconds settle_window{};
+  std::string on_unknown;  ///< fence | hold
+};
+
+struct LeaseConfig {
+  Milliseconds ttl{};
+};
+
+struct LimitsConfig {
+  Bytes memory = 0;
+  Bytes disk = 0;
+  std::string state_dir;
+};
+
+struct RetentionConfig {
+  Milliseconds settled{};
+  std::string remote_files;  ///< delete | keep
+  Milliseconds remote_delay{};
+};
+
+struct LogConfig {
+  std::string level;   ///< see parse_log_level()
+  std::string format;  ///< see parse_log_format()
+};
+
+struct Config {
+  DatabaseConfig database;
+  HttpConfig http;
+  std::vector<ProviderConfig> providers;
+  std::vector<DeploymentConfig> deployments;
+  PlannerConfig planner;
+  PollConfig poll;
+  RetryConfig retry;
+  LeaseConfig lease;
+  LimitsConfig limits;
+  RetentionConfig retention;
+  LogConfig log;
+};
+
+/// One thing that is wrong, in terms of what the operator wrote.
+struct ConfigProblem {
+  std::string where;     ///< `batchd.toml:12`, `environment BATCHD_POLL_INTERVAL`, `flag --database-url`; "" when nowhere
+  std::string key;       ///< `poll.interval`, `provider[eastus].endpoint`
+  std::string found;     ///< never a secret; "" when nothing was there
+  std::string expected;  ///< a sentence without its full stop
+  std::string nearest;   ///< the nearest valid key (or value, where only some are); "" when the key itself is right
+};
+
+/// One line for people.
+std::string to_string(const ConfigProblem& problem);
+
+using Environment = std::map<std::string, std::string>;
+/// This process's variables that begin with `BATCHD_`, and the few that say where state belongs.
+Environment process_environment();
+
+/// Which keys a command needs: those that only speak to the database work without providers and their secrets.
+enum class ConfigScope { everything, database };
+
+/// Where settings come from, strongest first: flags, environment, file, defaults.
+struct ConfigSources {
+  std::map<std::string, std::string> flags;  ///< by key, such as `database.url`
+  Environment environment;
+  std::filesystem::path file;  ///< empty: no file
+};
+
+struct LoadedConfig {
+  Config config;  ///< complete only when there are no problems
+  std::vector<ConfigProblem> problems;
+  std::vector<std::string> warnings;
+  bool ok() const { return problems.empty(); }
+};
+
+LoadedConfig load_config(const ConfigSources& sources, ConfigScope scope = ConfigScope::everything);
+
+/// The file to read: `flag`, else BATCHD_CONFIG, else ./batchd.toml or /etc/batchd/batchd.toml when there is one, else "".
+std::filesystem::path config_file(const std::string& flag, const Environment& environment);
+
+/// `BATCHD_PROVIDER_<NAME>_API_KEY`, where anything but a letter or digit of the name becomes an underscore.
+std::string api_key_variable(std::string_view provider);
+
+/// Reads a secret again after it changed: the file's text without the line break at its end.
+/// Throws std::runtime_error, naming the file, when it cannot be read or holds no usable secret.
+Secret read_secret_file(const std::filesystem::path& file);
+
+struct HostPort {
+  std::string host;  ///< an address without brackets
+  std::uint16_t port = 0;
+};
+/// `127.0.0.1:9464`, `[::]:9464`, `localhost:0`; nothing for anything else.
+std::optional<HostPort> parse_listen(std::string_view text);
+
+/// True when an endpoint's host is this machine.
+bool is_loopback_endpoint(std::string_view endpoint);
+
+/// A connection string with its password replaced by `***`.
+std::string redact_url(std::string_view url);
+
+}  // namespace batchd

@@ -1,0 +1,151 @@
+#include "config_table.hpp"
+
+namespace batchd {
+namespace {
+
+// clang-format off: one block a key, read as a table.
+#define FIELD(place) [](Config& c, [[maybe_unused]] std::size_t i) -> ConfigField { return &c.place; }
+const std::vector<ConfigKey>& table() {
+  static const std::vector<ConfigKey> keys = {
+      {.section = "database", .name = "url", .example = "postgresql:///batchd",
+       .help = "Where PostgreSQL is: a URL or a `key=value` string as libpq takes it. Required, unless `url_file` is given.",
+       .field = FIELD(database.url)},
+      {.section = "database", .name = "url_file", .example = "/run/credentials/batchd/database-url",
+       .help = "A file that holds the URL, so that its password stands in no configuration file.",
+       .field = FIELD(database.url_file)},
+      {.section = "database", .name = "pool", .type = ValueType::integer, .fallback = "4", .least = 2, .most = 64,
+       .help = "Connections, and threads that use them.",
+       .field = FIELD(database.pool)},
+      {.section = "database", .name = "listen_url", .example = "postgresql:///batchd",
+       .help = "A direct connection for LISTEN when `url` is a PgBouncer; without it that is `url`.",
+       .field = FIELD(database.listen_url)},
+      {.section = "database", .name = "migrate_url", .example = "postgresql:///batchd",
+       .help = "The connection of `batchd migrate`, as the schema's owner; without it that is `url`.",
+       .field = FIELD(database.migrate_url)},
+
+      {.section = "http", .name = "listen", .fallback = "127.0.0.1:9464",
+       .help = "Address and port of the status page, metrics and probes; port 0 takes any free one.",
+       .field = FIELD(http.listen)},
+
+      {.section = "provider[]", .name = "name", .example = "eastus", .required = true,
+       .help = "What you call this account; deployments, logs and metrics name it.",
+       .field = FIELD(providers.at(i).name)},
+      {.section = "provider[]", .name = "kind", .type = ValueType::choice, .example = "azure", .required = true,
+       .choices = {"azure", "azure-v1", "openai"},
+       .help = "Which API it speaks: Azure OpenAI with a dated api-version, Azure OpenAI v1, or OpenAI.",
+       .field = FIELD(providers.at(i).kind)},
+      {.section = "provider[]", .name = "endpoint", .example = "https://my-resource.openai.azure.com",
+       .help = "Origin of the API, with or without its base path; `http://` on loopback only. Required, but for `openai`, where it is `https://api.openai.com`.",
+       .field = FIELD(providers.at(i).endpoint)},
+      {.section = "provider[]", .name = "api_version", .example = "2024-10-21",
+       .help = "The api-version sent with every call; required for kind `azure`, and for it only.",
+       .field = FIELD(providers.at(i).api_version)},
+      {.section = "provider[]", .name = "api_key_file", .example = "/run/credentials/batchd/azure-key",
+       .help = "A file that holds the API key. Required, unless `BATCHD_PROVIDER_<NAME>_API_KEY` holds the key itself.",
+       .field = FIELD(providers.at(i).api_key_file)},
+      {.section = "provider[]", .name = "ca_file", .example = "/etc/ssl/certs/company-ca.pem",
+       .help = "Certificates (PEM) to trust instead of the system's, for an endpoint behind a private authority.",
+       .field = FIELD(providers.at(i).ca_file)},
+      {.section = "provider[]", .name = "organization", .example = "org-123",
+       .help = "Sent as `OpenAI-Organization`; kind `openai` only.",
+       .field = FIELD(providers.at(i).organization)},
+      {.section = "provider[]", .name = "project", .example = "proj_123",
+       .help = "Sent as `OpenAI-Project`; kind `openai` only.",
+       .field = FIELD(providers.at(i).project)},
+
+      {.section = "deployment[]", .name = "name", .example = "gpt-4o-mini-batch", .required = true,
+       .help = "The deployment's name at Azure; at OpenAI the model's name or any name of yours.",
+       .field = FIELD(deployments.at(i).name)},
+      {.section = "deployment[]", .name = "provider", .example = "eastus", .required = true,
+       .help = "The `name` of the provider that has it.",
+       .field = FIELD(deployments.at(i).provider)},
+      {.section = "deployment[]", .name = "model", .example = "gpt-4o-mini", .required = true,
+       .help = "What producers ask for in `batchd.request.model` to be served by it.",
+       .field = FIELD(deployments.at(i).model)},
+      {.section = "deployment[]", .name = "enqueued_token_limit", .type = ValueType::count, .example = "1B", .required = true, .least = 1,
+       .help = "Its enqueued-token quota at the provider: batchd never enqueues more than that.",
+       .field = FIELD(deployments.at(i).enqueued_token_limit)},
+
+      {.section = "planner", .name = "linger", .type = ValueType::duration, .fallback = "30s",
+       .help = "How long a file may wait to fill up; `0s` sends at once what is there.",
+       .field = FIELD(planner.linger)},
+      {.section = "planner", .name = "max_requests", .type = ValueType::count, .fallback = "100K", .least = 1, .most = 100'000,
+       .help = "Most requests in one file; never more than the provider takes (100,000 at Azure, 50,000 at OpenAI).",
+       .field = FIELD(planner.max_requests)},
+      {.section = "planner", .name = "max_bytes", .type = ValueType::size, .fallback = "200MB", .least = 1'000, .most = 200'000'000,
+       .help = "Largest file; a request that does not fit in one of its own is settled as failed.",
+       .field = FIELD(planner.max_bytes)},
+      {.section = "planner", .name = "unroutable_after", .type = ValueType::duration, .fallback = "24h",
+       .help = "How long a request waits for a deployment that serves its model before it is settled as failed.",
+       .field = FIELD(planner.unroutable_after)},
+
+      {.section = "poll", .name = "interval", .type = ValueType::duration, .fallback = "60s", .least = 1,
+       .help = "How often each provider is asked about its batches; the providers advise 60 s or more.",
+       .field = FIELD(poll.interval)},
+      {.section = "poll", .name = "file_interval", .type = ValueType::duration, .fallback = "1s", .least = 1,
+       .help = "How often an uploaded file that is not ready yet is asked about.",
+       .field = FIELD(poll.file_interval)},
+
+      {.section = "retry", .name = "max_attempts", .type = ValueType::integer, .fallback = "5", .least = 1, .most = 1'000,
+       .help = "Batches a request may run in without a final answer before it is settled.",
+       .field = FIELD(retry.max_attempts)},
+      {.section = "retry", .name = "base_delay", .type = ValueType::duration, .fallback = "10s", .least = 1,
+       .help = "First wait after a failure; it doubles with each one more.",
+       .field = FIELD(retry.base_delay)},
+      {.section = "retry", .name = "max_delay", .type = ValueType::duration, .fallback = "1h", .least = 1,
+       .help = "Longest wait after a failure.",
+       .field = FIELD(retry.max_delay)},
+      {.section = "retry", .name = "settle_window", .type = ValueType::duration, .fallback = "2m", .least = 1,
+       .help = "How long a submission without an answer is looked for at the provider before it counts as not made.",
+       .field = FIELD(retry.settle_window)},
+      {.section = "retry", .name = "on_unknown", .type = ValueType::choice, .fallback = "fence", .choices = {"fence", "hold"},
+       .help = "What follows then: `fence` deletes the input file and submits afresh, `hold` waits for a person.",
+       .field = FIELD(retry.on_unknown)},
+
+      {.section = "lease", .name = "ttl", .type = ValueType::duration, .fallback = "10s", .least = 500,
+       .help = "How long a replica may be silent before others take over its work; the same on all replicas.",
+       .field = FIELD(lease.ttl)},
+
+      {.section = "limits", .name = "memory", .type = ValueType::size, .fallback = "32MiB", .least = 1'048'576,
+       .help = "Memory for buffers; what does not fit waits.",
+       .field = FIELD(limits.memory)},
+      {.section = "limits", .name = "disk", .type = ValueType::size, .fallback = "2GiB", .least = 1'000'000,
+       .help = "Scratch disk for files on their way; what does not fit waits.",
+       .field = FIELD(limits.disk)},
+      {.section = "limits", .name = "state_dir", .example = "/var/lib/batchd",
+       .help = "The scratch directory; its contents can be lost at any time. Without it: systemd's `STATE_DIRECTORY`, else `/var/lib/batchd` for root, else `~/.local/state/batchd`.",
+       .field = FIELD(limits.state_dir)},
+
+      {.section = "retention", .name = "settled", .type = ValueType::duration, .fallback = "30d", .least = 1,
+       .help = "How long settled requests, their results and their keys are kept.",
+       .field = FIELD(retention.settled)},
+      {.section = "retention", .name = "remote_files", .type = ValueType::choice, .fallback = "delete", .choices = {"delete", "keep"},
+       .help = "What becomes of a shard's files at the provider once its answers are stored.",
+       .field = FIELD(retention.remote_files)},
+      {.section = "retention", .name = "remote_delay", .type = ValueType::duration, .fallback = "0s",
+       .help = "How long they are kept before they are deleted.",
+       .field = FIELD(retention.remote_delay)},
+
+      {.section = "log", .name = "level", .type = ValueType::choice, .fallback = "info", .choices = {"debug", "info", "warn", "error"},
+       .help = "The least important lines to write.",
+       .field = FIELD(log.level)},
+      {.section = "log", .name = "format", .type = ValueType::choice, .fallback = "auto", .choices = {"auto", "json", "text"},
+       .help = "`auto` is text on a terminal and JSON elsewhere.",
+       .field = FIELD(log.format)},
+  };
+  return keys;
+}
+#undef FIELD
+// clang-format on
+
+constexpr LaterKey later[] = {
+    {"provider[]", "entra"}, {"provider[]", "proxy"}, {"provider[]", "max_files"}, {"tokens", ""}, {"prices", ""}, {"budget", ""},
+};
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() { return table(); }
+
+std::span<const LaterKey> later_keys() { return later; }
+
+}  // namespace batchd

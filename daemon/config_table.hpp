@@ -1,0 +1,59 @@
+// Every key of the configuration, once: where it stands, what it may be, what it means when absent, and a sentence.
+// Reading, the environment, the example file and the README's table all come from here.
+#pragma once
+
+#include "config.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace batchd {
+
+enum class ValueType { text, duration, size, count, integer, choice };
+
+/// Where a key's value goes.
+using ConfigField = std::variant<std::string*, Milliseconds*, std::int64_t*, int*>;
+
+struct ConfigKey {
+  std::string_view section;  ///< "poll"; "provider[]" for each [[provider]]
+  std::string_view name;
+  ValueType type = ValueType::text;
+  std::string_view fallback{};  ///< the default as written in the file, without quotes; "" when there is none
+  std::string_view example{};   ///< shown in the example file where there is no default
+  bool required = false;
+  std::int64_t least = 0;  ///< of numbers: milliseconds, bytes or a plain count
+  std::int64_t most = INT64_MAX;
+  std::vector<std::string_view> choices{};
+  std::string_view help{};
+  /// The value's place; `index` counts the tables of an array section.
+  ConfigField (*field)(Config& config, std::size_t index) = nullptr;
+
+  std::string path() const { return std::string(section) + "." + std::string(name); }
+};
+
+std::span<const ConfigKey> config_keys();
+
+/// A key or section that the design names and this version cannot do yet; refused rather than ignored.
+struct LaterKey {
+  std::string_view section;
+  std::string_view name;  ///< "" for the whole section
+};
+std::span<const LaterKey> later_keys();
+
+/// What a key accepts, as the end of "expected …".
+std::string expected_value(const ConfigKey& key);
+
+/// `BATCHD_POLL_INTERVAL`; with a table's name for array sections: `BATCHD_PROVIDER_EASTUS_ENDPOINT`.
+std::string environment_variable(const ConfigKey& key, std::string_view table_name = {});
+
+/// The text of deploy/batchd.example.toml.
+std::string example_config();
+
+/// The README's table of keys, in Markdown.
+std::string config_markdown();
+
+}  // namespace batchd
