@@ -1,0 +1,77 @@
+#include "core/endpoint.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace batchd {
+namespace {
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
+EndpointError refuse(std::string_view url, std::string_view why) {
+  return {"'" + std::string(url) + "' " + std::string(why) + "; expected something like https://host/path"};
+}
+
+bool is_port(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return ec == std::errc{} && end == text.data() + text.size() && value > 0 && value < 65536;
+}
+
+bool is_host_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':';
+}
+
+std::string_view default_port(std::string_view scheme) { return scheme == "https" ? "443" : "80"; }
+
+}  // namespace
+
+std::string Endpoint::authority() const {
+  const std::string shown = host.find(':') == std::string::npos ? host : "[" + host + "]";
+  return port == default_port(scheme) ? shown : shown + ":" + port;
+}
+
+bool is_loopback(std::string_view host) {
+  if (host == "localhost" || host == "::1" || host == "[::1]") return true;
+  // 127.a.b.c and nothing that merely begins like it, such as 127.0.0.1.example.com
+  if (!host.starts_with("127.") || host.find_first_not_of("0123456789.") != std::string_view::npos) return false;
+  return std::count(host.begin(), host.end(), '.') == 3;
+}
+
+boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view url) {
+  const auto scheme_end = url.find("://");
+  if (scheme_end == std::string_view::npos) return refuse(url, "has no scheme");
+  Endpoint endpoint;
+  endpoint.scheme = lowered(url.substr(0, scheme_end));
+  if (endpoint.scheme != "https" && endpoint.scheme != "http") return refuse(url, "is neither https nor http");
+  const std::string_view rest = url.substr(scheme_end + 3);
+  if (rest.find_first_of("?#") != std::string_view::npos) return refuse(url, "has a query or a fragment");
+  const auto slash = std::min(rest.find('/'), rest.size());
+  std::string_view authority = rest.substr(0, slash);
+  if (authority.find('@') != std::string_view::npos) return EndpointError{"the URL holds a user name; credentials have keys of their own"};
+
+  const auto bracket = authority.starts_with('[') ? authority.find(']') : std::string_view::npos;
+  if (authority.starts_with('[') && bracket == std::string_view::npos) return refuse(url, "has an unclosed '['");
+  const auto colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  const std::string_view name = authority.substr(0, colon);
+  endpoint.host = lowered(bracket == std::string_view::npos ? name : name.substr(1, bracket - 1));
+  endpoint.port = colon == std::string_view::npos ? default_port(endpoint.scheme) : authority.substr(colon + 1);
+  if (endpoint.host.empty()) return refuse(url, "has no host");
+  if (!std::all_of(endpoint.host.begin(), endpoint.host.end(), is_host_character)) return refuse(url, "has an impossible host");
+  if (!is_port(endpoint.port)) return refuse(url, "has an impossible port");
+  if (endpoint.scheme == "http" && !is_loopback(endpoint.host)) {
+    return EndpointError{"'" + std::string(url) + "' would send credentials in the clear; http:// is accepted on loopback only"};
+  }
+  std::string_view path = rest.substr(slash);
+  while (path.ends_with('/')) path.remove_suffix(1);
+  if (path.find_first_of(" \t\r\n") != std::string_view::npos) return refuse(url, "has a blank in its path");
+  endpoint.path = path;
+  return endpoint;
+}
+
+}  // namespace batchd

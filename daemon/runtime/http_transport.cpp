@@ -1,0 +1,194 @@
+#include "runtime/http_transport.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace batchd {
+namespace {
+
+namespace beast = boost::beast;
+namespace ssl = asio::ssl;
+using asio::ip::tcp;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+void throw_if_cancelled(const error_code& ec) {
+  if (ec == asio::error::operation_aborted) throw boost::system::system_error(ec);
+}
+
+milliseconds left_until(SteadyTime deadline) {
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
+  return std::max(left, milliseconds(1));
+}
+
+template <class Stream>
+class StreamTransport final : public HttpTransport {
+ public:
+  template <class... Args>
+  explicit StreamTransport(Args&&... args) : stream_(std::forward<Args>(args)...) {}
+
+  Task<ReadResult> read_some(char* into, std::size_t size, milliseconds patience) override {
+    beast::get_lowest_layer(stream_).expires_after(patience);
+    auto [ec, count] = co_await stream_.async_read_some(asio::buffer(into, size), as_result);
+    throw_if_cancelled(ec);
+    co_return ReadResult{ec, count};
+  }
+
+  Task<error_code> write(std::string_view bytes, milliseconds patience) override {
+    beast::get_lowest_layer(stream_).expires_after(patience);
+    auto [ec, count] = co_await asio::async_write(stream_, asio::buffer(bytes), as_result);
+    throw_if_cancelled(ec);
+    co_return ec;
+  }
+
+  bool quiet() override {
+    char byte = 0;
+    const auto got = ::recv(beast::get_lowest_layer(stream_).socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+
+  Stream& stream() { return stream_; }
+
+ private:
+  Stream stream_;
+};
+
+using PlainTransport = StreamTransport<beast::tcp_stream>;
+using TlsTransport = StreamTransport<ssl::stream<beast::tcp_stream>>;
+
+struct Resolution {
+  explicit Resolution(const asio::any_io_executor& loop) : resolver(loop), done(loop, SteadyTime::max()) {}
+  tcp::resolver resolver;
+  asio::steady_timer done;
+  error_code ec = asio::error::timed_out;
+  std::vector<tcp::endpoint> found;
+};
+
+/// getaddrinfo cannot be interrupted, so the wait is for a timer that its callback cuts short: a time-out or a
+/// cancellation leaves at once, and the callback finds the shared state still alive whenever it comes.
+Task<std::shared_ptr<Resolution>> resolve(const Endpoint& endpoint, SteadyTime deadline) {
+  auto state = std::make_shared<Resolution>(co_await asio::this_coro::executor);
+  state->done.expires_at(deadline);
+  state->resolver.async_resolve(endpoint.host, endpoint.port,
+                                [state](const error_code& ec, const tcp::resolver::results_type& results) {
+                                  state->ec = ec;
+                                  state->found.assign(results.begin(), results.end());
+                                  state->done.expires_at(SteadyTime::min());
+                                });
+  co_await state->done.async_wait(as_result);
+  const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
+  if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+  co_return state;
+}
+
+/// Tries the addresses in turn, each with its share of the time that is left, so that one black hole does not use it all.
+Task<error_code> connect_any(beast::tcp_stream& stream, const std::vector<tcp::endpoint>& addresses, SteadyTime deadline) {
+  error_code ec = asio::error::host_not_found;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    stream.close();
+    stream.expires_after(left_until(deadline) / static_cast<int>(addresses.size() - i));
+    std::tie(ec) = co_await stream.async_connect(addresses[i], as_result);
+    throw_if_cancelled(ec);
+    if (!ec) {
+      error_code ignored;
+      stream.socket().set_option(tcp::no_delay(true), ignored);
+      stream.socket().set_option(asio::socket_base::keep_alive(true), ignored);
+      break;
+    }
+  }
+  co_return ec;
+}
+
+std::string describe_handshake(SSL* native, const error_code& ec, const std::string& host) {
+  const long verdict = SSL_get_verify_result(native);
+  if (verdict != X509_V_OK) return std::string("certificate refused: ") + X509_verify_cert_error_string(verdict);
+  if (ec.category() == asio::error::get_ssl_category() && ERR_GET_REASON(static_cast<unsigned long>(ec.value())) ==
+                                                              SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    return "certificate refused: it is not for host '" + host + "'";
+  }
+  return describe_io_error(ec);
+}
+
+/// The name check keeps OpenSSL informed of its verdict, which asio's own functor does not: the message above depends on it.
+struct CheckHostName {
+  ssl::host_name_verification check;
+  bool operator()(bool preverified, ssl::verify_context& context) const {
+    if (check(preverified, context)) return true;
+    if (preverified) X509_STORE_CTX_set_error(context.native_handle(), X509_V_ERR_HOSTNAME_MISMATCH);
+    return false;
+  }
+};
+
+Task<ConnectResult> shake_hands(std::unique_ptr<TlsTransport> transport, const Endpoint& endpoint, SteadyTime deadline) {
+  auto& stream = transport->stream();
+  error_code not_an_address;
+  asio::ip::make_address(endpoint.host, not_an_address);
+  if (not_an_address) SSL_set_tlsext_host_name(stream.native_handle(), endpoint.host.c_str());  // SNI takes names only
+  stream.set_verify_callback(CheckHostName{ssl::host_name_verification(endpoint.host)});
+  beast::get_lowest_layer(stream).expires_after(left_until(deadline));
+  auto [ec] = co_await stream.async_handshake(ssl::stream_base::client, as_result);
+  throw_if_cancelled(ec);
+  if (ec) {
+    co_return ConnectResult{nullptr, "TLS handshake with " + endpoint.authority() + " failed: " +
+                                         describe_handshake(stream.native_handle(), ec, endpoint.host)};
+  }
+  co_return ConnectResult{std::move(transport), ""};
+}
+
+}  // namespace
+
+asio::ssl::context make_tls_context(const std::string& ca_file) {
+  ssl::context context(ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+  context.set_verify_mode(ssl::verify_peer);
+  context.set_default_verify_paths();
+  if (!ca_file.empty()) {
+    error_code ec;
+    context.load_verify_file(ca_file, ec);
+    if (ec) throw std::runtime_error("ca_file '" + ca_file + "' holds no readable PEM certificates: " + ec.message());
+  }
+  return context;
+}
+
+Task<ConnectResult> connect_transport(const Endpoint& endpoint, asio::ssl::context& tls, milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto resolution = co_await resolve(endpoint, deadline);
+  if (resolution->ec) {
+    co_return ConnectResult{nullptr, "cannot resolve '" + endpoint.host + "': " + describe_io_error(resolution->ec)};
+  }
+  beast::tcp_stream stream(co_await asio::this_coro::executor);
+  if (const error_code ec = co_await connect_any(stream, resolution->found, deadline)) {
+    co_return ConnectResult{nullptr, "cannot connect to " + endpoint.authority() + ": " + describe_io_error(ec)};
+  }
+  if (endpoint.scheme == "http") co_return ConnectResult{std::make_unique<PlainTransport>(std::move(stream)), ""};
+  auto transport = std::make_unique<TlsTransport>(std::move(stream), tls);
+  co_return co_await shake_hands(std::move(transport), endpoint, deadline);
+}
+
+std::string describe_io_error(const error_code& ec) {
+  if (ec == beast::error::timeout || ec == asio::error::timed_out) return "timed out";
+  if (ec == asio::error::eof || ec == ssl::error::stream_truncated) return "the peer closed the connection";
+  return ec.message();
+}
+
+}  // namespace batchd

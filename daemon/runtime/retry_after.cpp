@@ -1,0 +1,65 @@
+#include "runtime/retry_after.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace batchd {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number value{};
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<Milliseconds> capped(double milliseconds) {
+  if (std::isnan(milliseconds)) return std::nullopt;
+  const double most = static_cast<double>(retry_after_cap.count());
+  return Milliseconds(static_cast<std::int64_t>(std::ceil(std::clamp(milliseconds, 0.0, most))));
+}
+
+}  // namespace
+
+std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
+  static constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  // Www, DD Mon YYYY HH:MM:SS GMT
+  if (text.size() != 29 || text.substr(3, 2) != ", " || text.substr(25) != " GMT") return std::nullopt;
+  const auto month = std::find(months.begin(), months.end(), text.substr(8, 3));
+  const auto day = parse_number<unsigned>(text.substr(5, 2));
+  const auto year = parse_number<int>(text.substr(12, 4));
+  const auto hour = parse_number<int>(text.substr(17, 2));
+  const auto minute = parse_number<int>(text.substr(20, 2));
+  const auto second = parse_number<int>(text.substr(23, 2));
+  if (month == months.end() || !day || !year || !hour || !minute || !second) return std::nullopt;
+  const std::chrono::year_month_day date(std::chrono::year(*year),
+                                         std::chrono::month(static_cast<unsigned>(month - months.begin() + 1)),
+                                         std::chrono::day(*day));
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) + std::chrono::seconds(*second);
+}
+
+std::optional<Milliseconds> parse_retry_after(const HttpHeaders& headers, std::chrono::system_clock::time_point now) {
+  if (const auto text = find_header(headers, "retry-after-ms")) {
+    if (const auto value = parse_number<double>(trimmed(*text))) return capped(*value);
+  }
+  const auto text = find_header(headers, "retry-after");
+  if (!text) return std::nullopt;
+  if (const auto seconds = parse_number<double>(trimmed(*text))) return capped(*seconds * 1000);
+  if (const auto date = parse_http_date(trimmed(*text))) {
+    return capped(std::chrono::duration<double, std::milli>(*date - now).count());
+  }
+  return std::nullopt;
+}
+
+}  // namespace batchd
