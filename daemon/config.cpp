@@ -81,56 +81,22 @@ void store(ConfigField field, std::int64_t value) {
   if (auto* small = std::get_if<int*>(&field)) **small = static_cast<int>(value);
 }
 
-std::string nearest_of(const std::vector<std::string_view>& names, std::string_view wanted) {
-  const auto nearest = std::min_element(names.begin(), names.end(),
-                                        [&](auto a, auto b) { return edit_distance(a, wanted) < edit_distance(b, wanted); });
-  return nearest == names.end() ? "" : std::string(*nearest);
-}
-
-/// The valid key that was most likely meant: alike as a whole, or of the same name in another section.
-std::string nearest_key(std::string_view section, std::string_view name) {
-  std::string best;
-  std::size_t best_cost = SIZE_MAX;
-  const std::string whole = std::string(section) + "." + std::string(name);
-  for (const ConfigKey& key : config_keys()) {
-    const std::size_t elsewhere = key.section == section ? 0 : 2;
-    const std::size_t cost = std::min(edit_distance(key.path(), whole), edit_distance(key.name, name) + elsewhere);
-    if (cost < best_cost) {
-      best_cost = cost;
-      best = key.path();
-    }
-  }
-  return best;
-}
-
-/// The sections of the file, "[]" and all.
-std::vector<std::string_view> sections() {
-  std::vector<std::string_view> out;
-  for (const ConfigKey& key : config_keys()) {
-    if (out.empty() || out.back() != key.section) out.push_back(key.section);
-  }
-  return out;
-}
-
-const ConfigKey* find_key(std::string_view section, std::string_view name) {
-  for (const ConfigKey& key : config_keys()) {
-    if (key.section == section && key.name == name) return &key;
-  }
-  return nullptr;
-}
-
-bool is_later(std::string_view section, std::string_view name) {
-  for (const LaterKey& key : later_keys()) {
-    if (key.section == section && key.name == name) return true;
-  }
-  return false;
-}
-
 class Reader {
  public:
   Reader(const ConfigSources& sources, ConfigScope scope) : sources_(sources), scope_(scope) {}
 
   LoadedConfig read() {
+    read_all();
+    for (ConfigProblem& problem : loaded_.problems) {
+      if (problem.nearest.empty()) problem.nearest = documented_key(problem.key);
+    }
+    std::stable_sort(loaded_.problems.begin(), loaded_.problems.end(),
+                     [](const ConfigProblem& a, const ConfigProblem& b) { return line_of(a) < line_of(b); });
+    return std::move(loaded_);
+  }
+
+ private:
+  void read_all() {
     for (const ConfigKey& key : config_keys()) {
       if (!key.section.ends_with("[]") && !key.fallback.empty()) {
         assign(key, 0, key.path(), found_elsewhere(std::string(key.fallback), "default"));
@@ -141,13 +107,29 @@ class Reader {
     read_environment();
     read_flags();
     // A file that could not be read explains everything that seems to be missing.
-    if (!readable) return std::move(loaded_);
+    if (!readable) return;
     check_database(loaded_.config, given_, loaded_.problems);
     if (scope_ == ConfigScope::everything) check_everything(loaded_.config, given_, sources_.environment, loaded_);
-    return std::move(loaded_);
   }
 
- private:
+  /// The line in the file, as the operator reads it from top to bottom; what stands elsewhere or nowhere comes last.
+  static std::int64_t line_of(const ConfigProblem& problem) {
+    const auto colon = problem.where.rfind(':');
+    const auto line =
+        colon == std::string::npos ? std::nullopt : parse_integer(std::string_view(problem.where).substr(colon + 1));
+    return line.value_or(INT64_MAX);
+  }
+
+  /// `provider[eastus].kind` as the documentation calls it, `provider[].kind`; "" when it documents no such key.
+  static std::string documented_key(std::string_view key) {
+    const auto dot = key.rfind('.');
+    if (dot == std::string_view::npos) return "";
+    std::string section(key.substr(0, dot));
+    if (const auto bracket = section.find('['); bracket != std::string::npos) section = section.substr(0, bracket) + "[]";
+    const ConfigKey* known = find_config_key(section, key.substr(dot + 1));
+    return known == nullptr ? "" : known->path();
+  }
+
   bool wanted(std::string_view section) const { return scope_ == ConfigScope::everything || section == "database"; }
 
   void problem(std::string where, std::string key, std::string found, std::string expected, std::string nearest = {}) {
@@ -180,7 +162,7 @@ class Reader {
 
   void read_section(std::string_view name, const toml::node& node) {
     const std::string array = std::string(name) + "[]";
-    const auto known = sections();
+    const auto known = config_sections();
     if (std::find(known.begin(), known.end(), name) != known.end()) {
       if (!wanted(name)) return;
       if (const toml::table* table = node.as_table()) {
@@ -196,17 +178,17 @@ class Reader {
   }
 
   void unknown_section(std::string_view name, const toml::node& node) {
-    if (is_later(name, "")) {
+    if (is_later_key(name, "")) {
       problem(place(node), std::string(name), "a section",
               "nothing: [" + std::string(name) + "] is not supported by this version");
       return;
     }
     if (!node.is_table() && !node.is_array_of_tables()) {
       problem(place(node), std::string(name), "an unknown key outside of any section", "a key inside of its section",
-              nearest_key("", name));
+              nearest_config_key("", name));
       return;
     }
-    std::vector<std::string_view> names = sections();
+    std::vector<std::string_view> names = config_sections();
     for (auto& section : names) {
       if (section.ends_with("[]")) section.remove_suffix(2);
     }
@@ -235,19 +217,20 @@ class Reader {
 
   void read_table(std::string_view section, const std::string& label, std::size_t index, const toml::table& table) {
     for (const auto& [name, node] : table) {
-      const ConfigKey* key = find_key(section, name.str());
+      const ConfigKey* key = find_config_key(section, name.str());
       const std::string path = label + "." + std::string(name.str());
       if (key != nullptr) {
         assign(*key, index, path, found_in_file(node, place(node)));
-      } else if (is_later(section, name.str())) {
+      } else if (is_later_key(section, name.str())) {
         problem(place(node), path, "a value", "nothing: this key is not supported by this version");
       } else if (section == "provider[]" && name.str() == "api_key") {
+        given_[std::string("provider[") + std::to_string(index) + "].api_key"] = place(node);
         problem(place(node), path, "a secret in the file itself",
                 "api_key_file, or the environment variable " + api_key_variable(table["name"].value_or(std::string("NAME"))) +
                     ": a secret does not belong into this file",
                 "provider[].api_key_file");
       } else {
-        problem(place(node), path, "an unknown key", keys_of(section), nearest_key(section, name.str()));
+        problem(place(node), path, "an unknown key", keys_of(section), nearest_config_key(section, name.str()));
       }
     }
   }
@@ -266,7 +249,7 @@ class Reader {
   void assign(const ConfigKey& key, std::size_t index, const std::string& path, const Found& found) {
     const ConfigField field = key.field(loaded_.config, index);
     const std::string shown = holds_secret(key) ? "a value (not shown)" : found.shown;
-    std::string nearest;
+    std::string hint;
     given_[index_path(key, index)] = found.where;
     if (key.type == ValueType::text) {
       if (found.text && !found.text->empty()) {
@@ -278,12 +261,12 @@ class Reader {
         *std::get<std::string*>(field) = *found.text;
         return;
       }
-      if (found.text) nearest = '"' + nearest_of(key.choices, *found.text) + '"';
+      if (found.text) hint = "; the nearest is " + in_quotes(nearest_of(key.choices, *found.text));
     } else if (const auto value = number(key, found); value && *value >= key.least && *value <= key.most) {
       store(field, *value);
       return;
     }
-    problem(found.where, path, shown, expected_value(key), nearest);
+    problem(found.where, path, shown, expected_value(key) + hint, key.path());
   }
 
   static std::string index_path(const ConfigKey& key, std::size_t index) {
@@ -333,7 +316,7 @@ class Reader {
       if (known.contains(variable)) continue;
       // Kubernetes sets such variables for a service whose name begins with `batchd-`.
       if (variable.find("_SERVICE_") != std::string::npos || variable.find("_PORT") != std::string::npos) continue;
-      for (std::string_view section : sections()) {
+      for (std::string_view section : config_sections()) {
         if (section.ends_with("[]")) section.remove_suffix(2);
         const std::string prefix = environment_variable({.section = section, .name = ""});
         if (!variable.starts_with(prefix)) continue;
@@ -349,9 +332,9 @@ class Reader {
   void read_flags() {
     for (const auto& [path, value] : sources_.flags) {
       const auto dot = path.find('.');
-      const ConfigKey* key = dot == std::string::npos ? nullptr : find_key(path.substr(0, dot), path.substr(dot + 1));
+      const ConfigKey* key = dot == std::string::npos ? nullptr : find_config_key(path.substr(0, dot), path.substr(dot + 1));
       if (key == nullptr) {
-        problem("flag", path, "an unknown key", "a key of the configuration", nearest_key("", path));
+        problem("flag", path, "an unknown key", "a key of the configuration", nearest_config_key("", path));
         continue;
       }
       if (path == "database.url") given_.erase("database.url_file"), loaded_.config.database.url_file.clear();
@@ -367,43 +350,8 @@ class Reader {
 
 }  // namespace
 
-std::string to_string(const ConfigProblem& problem) {
-  std::string out = problem.where.empty() ? "" : problem.where + ": ";
-  out += problem.key + ": ";
-  out += problem.found.empty() ? "missing" : "found " + problem.found;
-  out += "; expected " + problem.expected;
-  if (!problem.nearest.empty()) out += "; nearest valid: " + problem.nearest;
-  return out;
-}
-
 LoadedConfig load_config(const ConfigSources& sources, ConfigScope scope) {
   return Reader(sources, scope).read();
-}
-
-Environment process_environment() {
-  Environment out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    const auto equals = text.find('=');
-    if (equals == std::string_view::npos) continue;
-    const std::string_view name = text.substr(0, equals);
-    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME") {
-      out.emplace(name, text.substr(equals + 1));
-    }
-  }
-  return out;
-}
-
-std::filesystem::path config_file(const std::string& flag, const Environment& environment) {
-  if (!flag.empty()) return flag;
-  if (const auto named = environment.find("BATCHD_CONFIG"); named != environment.end() && !named->second.empty()) {
-    return named->second;
-  }
-  for (const char* usual : {"batchd.toml", "/etc/batchd/batchd.toml"}) {
-    std::error_code ignored;
-    if (std::filesystem::exists(usual, ignored)) return usual;
-  }
-  return {};
 }
 
 }  // namespace batchd

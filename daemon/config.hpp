@@ -119,7 +119,7 @@ struct ConfigProblem {
   std::string key;       ///< `poll.interval`, `provider[eastus].endpoint`
   std::string found;     ///< never a secret; "" when nothing was there
   std::string expected;  ///< a sentence without its full stop
-  std::string nearest;   ///< the nearest valid key (or value, where only some are); "" when the key itself is right
+  std::string nearest;   ///< the nearest valid key, as documented: `provider[].endpoint`; "" when there is none
 };
 
 /// One line for people.

@@ -121,6 +121,7 @@ void check_secret(const Desk& desk, ProviderConfig& provider, const std::string&
     return;
   }
   if (provider.api_key_file.empty()) {
+    if (desk.given.contains(path + "api_key") || desk.given.contains(path + "api_key_file")) return;  // reported already
     desk.report(path + "api_key_file", key + "api_key_file", "",
                 "a file that holds the API key, or the key itself in the environment variable " + variable);
     return;
@@ -175,19 +176,13 @@ void check_deployments(const Desk& desk, const Config& config) {
   for (std::size_t i = 0; i < config.deployments.size(); ++i) {
     const DeploymentConfig& deployment = config.deployments[i];
     if (deployment.provider.empty()) continue;  // reported as missing
-    std::string all;
-    std::string nearest;
-    bool found = false;
-    for (const ProviderConfig& provider : config.providers) {
-      found = found || provider.name == deployment.provider;
-      all += (all.empty() ? "" : ", ") + in_quotes(provider.name);
-      const auto distance = [&](const std::string& name) { return edit_distance(name, deployment.provider); };
-      if (nearest.empty() || distance(provider.name) < distance(nearest)) nearest = provider.name;
-    }
-    if (found) continue;
+    std::vector<std::string_view> names;
+    for (const ProviderConfig& provider : config.providers) names.push_back(provider.name);
+    if (std::find(names.begin(), names.end(), deployment.provider) != names.end()) continue;
+    const std::string hint =
+        names.empty() ? "; there is none" : "; the nearest is " + in_quotes(nearest_of(names, deployment.provider));
     desk.report("deployment[" + std::to_string(i) + "].provider", "deployment[" + table_label(deployment.name, i) + "].provider",
-                in_quotes(deployment.provider), "the name of a [[provider]]: " + (all.empty() ? "there is none" : all),
-                nearest.empty() ? "" : in_quotes(nearest));
+                in_quotes(deployment.provider), "the name of a [[provider]]" + hint);
   }
 }
 

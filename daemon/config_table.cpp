@@ -1,5 +1,9 @@
 #include "config_table.hpp"
 
+#include "config_values.hpp"
+
+#include <algorithm>
+
 namespace batchd {
 namespace {
 
@@ -138,6 +142,11 @@ const std::vector<ConfigKey>& table() {
 #undef FIELD
 // clang-format on
 
+// Named by the design, and refused rather than ignored until this version can do them.
+struct LaterKey {
+  std::string_view section;
+  std::string_view name;  // "" for the whole section
+};
 constexpr LaterKey later[] = {
     {"provider[]", "entra"}, {"provider[]", "proxy"}, {"provider[]", "max_files"}, {"tokens", ""}, {"prices", ""}, {"budget", ""},
 };
@@ -146,6 +155,47 @@ constexpr LaterKey later[] = {
 
 std::span<const ConfigKey> config_keys() { return table(); }
 
-std::span<const LaterKey> later_keys() { return later; }
+std::string nearest_of(const std::vector<std::string_view>& names, std::string_view wanted) {
+  const auto nearest = std::min_element(names.begin(), names.end(),
+                                        [&](auto a, auto b) { return edit_distance(a, wanted) < edit_distance(b, wanted); });
+  return nearest == names.end() ? "" : std::string(*nearest);
+}
+
+std::string nearest_config_key(std::string_view section, std::string_view name) {
+  std::string best;
+  std::size_t best_cost = SIZE_MAX;
+  const std::string whole = std::string(section) + "." + std::string(name);
+  for (const ConfigKey& key : config_keys()) {
+    const std::size_t elsewhere = key.section == section ? 0 : 2;
+    const std::size_t cost = std::min(edit_distance(key.path(), whole), edit_distance(key.name, name) + elsewhere);
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = key.path();
+    }
+  }
+  return best;
+}
+
+std::vector<std::string_view> config_sections() {
+  std::vector<std::string_view> out;
+  for (const ConfigKey& key : config_keys()) {
+    if (out.empty() || out.back() != key.section) out.push_back(key.section);
+  }
+  return out;
+}
+
+const ConfigKey* find_config_key(std::string_view section, std::string_view name) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section == section && key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+bool is_later_key(std::string_view section, std::string_view name) {
+  for (const LaterKey& key : later) {
+    if (key.section == section && key.name == name) return true;
+  }
+  return false;
+}
 
 }  // namespace batchd

@@ -37,12 +37,15 @@ struct ConfigKey {
 
 std::span<const ConfigKey> config_keys();
 
-/// A key or section that the design names and this version cannot do yet; refused rather than ignored.
-struct LaterKey {
-  std::string_view section;
-  std::string_view name;  ///< "" for the whole section
-};
-std::span<const LaterKey> later_keys();
+/// The sections in the table's order, "[]" and all.
+std::vector<std::string_view> config_sections();
+const ConfigKey* find_config_key(std::string_view section, std::string_view name);
+/// True for keys (and, with the name "", sections) that are planned and that this version cannot do yet.
+bool is_later_key(std::string_view section, std::string_view name);
+/// The valid key that was most likely meant: alike as a whole, or of the same name in another section.
+std::string nearest_config_key(std::string_view section, std::string_view name);
+/// The name nearest to `wanted`, "" when there are none.
+std::string nearest_of(const std::vector<std::string_view>& names, std::string_view wanted);
 
 /// What a key accepts, as the end of "expected …".
 std::string expected_value(const ConfigKey& key);

@@ -1,0 +1,43 @@
+// Where a configuration comes from, and how its problems are told.
+#include "config.hpp"
+
+#include <unistd.h>
+
+namespace batchd {
+
+std::string to_string(const ConfigProblem& problem) {
+  std::string out = problem.where.empty() ? "" : problem.where + ": ";
+  out += problem.key + ": ";
+  out += problem.found.empty() ? "missing" : "found " + problem.found;
+  out += "; expected " + problem.expected;
+  if (!problem.nearest.empty() && problem.nearest != problem.key) out += "; nearest valid key: " + problem.nearest;
+  return out;
+}
+
+Environment process_environment() {
+  Environment out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = text.substr(0, equals);
+    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME") {
+      out.emplace(name, text.substr(equals + 1));
+    }
+  }
+  return out;
+}
+
+std::filesystem::path config_file(const std::string& flag, const Environment& environment) {
+  if (!flag.empty()) return flag;
+  if (const auto named = environment.find("BATCHD_CONFIG"); named != environment.end() && !named->second.empty()) {
+    return named->second;
+  }
+  for (const char* usual : {"batchd.toml", "/etc/batchd/batchd.toml"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(usual, ignored)) return usual;
+  }
+  return {};
+}
+
+}  // namespace batchd
