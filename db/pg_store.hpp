@@ -33,7 +33,7 @@ class PgStore final : public Store {
   Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
   Task<void> maintain() override;
 
-  Task<std::vector<Shard>> lease(Term term, ShardState state, int most) override;
+  Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) override;
   Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) override;
   Task<SaveResult> save(Term term, const Shard& before, const Shard& after, bool keep_lease) override;
   Task<ShardContents> contents(ShardId shard) override;

@@ -125,9 +125,10 @@ class Store {
   virtual Task<void> maintain() = 0;
 
   // Shards --------------------------------------------------------------------------------------------------------------
-  /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, then age).
-  virtual Task<std::vector<Shard>> lease(Term term, ShardState state, int most) = 0;
-  /// Leases one given shard if it is free and in `state`, due or not.
+  /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, then age). A shard that this
+  /// very term holds but that is not in `busy` was dropped by a step that failed, and is free too.
+  virtual Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) = 0;
+  /// Leases one given shard if it is free (or held by this very term) and in `state`, due or not.
   virtual Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) = 0;
   /// Records what a leased shard became, compare-and-set on (term, before.state, before.attempt, before.intent);
   /// moves the deployment's ledger by after.reserved - before.reserved in the same transaction, refusing with `no_room`
