@@ -111,9 +111,16 @@ struct Apply {
     next.tokens = e.tokens;
     return next;
   }
-  Shard operator()(const NothingToSend&) const {
-    expect(shard.state == ShardState::planned, shard, "nothing_to_send");
+  Shard operator()(const GivenUp&) const {
+    expect(shard.state == ShardState::planned || waiting_to_submit(), shard, "given_up");
     return finished(shard, FinishReason::given_up);
+  }
+  Shard operator()(const FileLost& e) const {
+    expect(waiting_to_submit(), shard, "file_lost");
+    Shard next = next_attempt(shard, ShardState::planned, e.retry_in);
+    next.input_file.reset();
+    next.error = e.error;
+    return next;
   }
   Shard operator()(const Intended&) const {
     expect(waiting_to_submit(), shard, "intended");

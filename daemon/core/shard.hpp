@@ -80,8 +80,13 @@ struct Uploaded {
   Bytes bytes = 0;
   Tokens tokens = 0;
 };
-/// Every member was settled before sending: there is nothing to submit.
-struct NothingToSend {};
+/// It will not be submitted: nothing is left to send, or its deployment is gone. Its undecided requests return at no cost.
+struct GivenUp {};
+/// The uploaded file cannot be used (refused while processed, expired, deleted by someone): it is made and sent anew.
+struct FileLost {
+  Milliseconds retry_in{0};
+  std::string error;  ///< JSON
+};
 /// Room is reserved and the POST is announced; must be committed before the POST.
 struct Intended {};
 struct Created {
@@ -120,7 +125,7 @@ struct Delayed {
   std::string error;  ///< JSON, "" to leave the recorded one
 };
 
-using ShardEvent = std::variant<Uploaded, NothingToSend, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced, Ended,
+using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced, Ended,
                                 NotRun, Merged, Closed, Delayed>;
 
 /// What the shard becomes. Total over (state, event): an event that does not fit the state throws std::logic_error,

@@ -85,22 +85,19 @@ void ScratchFile::flush() {
   buffer_.clear();
 }
 
-void ScratchFile::each_line(const std::function<bool(std::string_view)>& line) {
+void ScratchFile::rewind() {
   flush();
   if (::lseek(fd_, 0, SEEK_SET) < 0) fail("cannot read back the scratch file", path_);
-  LineSplitter splitter(static_cast<std::size_t>(size_) + 1);
-  std::string chunk(buffer_size, '\0');
-  bool wanted = true;
-  const auto hand_over = [&](const LineSplitter::Line& l) { wanted = wanted && line(l.text); };
-  while (wanted) {
-    const ssize_t got = ::read(fd_, chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail("cannot read back the scratch file", path_);
-    if (got == 0) break;
-    splitter.feed({chunk.data(), static_cast<std::size_t>(got)}, hand_over);
-  }
-  if (wanted) splitter.end(hand_over);
-  ::lseek(fd_, 0, SEEK_END);
+}
+
+std::string_view ScratchFile::read_some() {
+  buffer_.resize(buffer_size);
+  ssize_t got = 0;
+  do {
+    got = ::read(fd_, buffer_.data(), buffer_.size());
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) fail("cannot read back the scratch file", path_);
+  return {buffer_.data(), static_cast<std::size_t>(got)};
 }
 
 Spool::Spool(const std::filesystem::path& state_dir, Bytes budget) : budget_(budget) {

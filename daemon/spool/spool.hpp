@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -37,8 +36,10 @@ class ScratchFile {
   /// Bytes appended so far.
   Bytes size() const { return size_; }
   const std::filesystem::path& path() const { return path_; }
-  /// Calls `line` for every line of the file, without its newline, until it returns false. Flushes first.
-  void each_line(const std::function<bool(std::string_view)>& line);
+  /// Goes back to the front for reading; flushes first.
+  void rewind();
+  /// The next bytes, at most 256 KiB, valid until the next call; empty at the end.
+  std::string_view read_some();
 
  private:
   friend class Spool;

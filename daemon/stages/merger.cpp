@@ -1,0 +1,181 @@
+#include "stages/merger.hpp"
+
+#include "core/blame.hpp"
+
+#include <numeric>
+
+namespace batchd {
+
+Merger::Merger(StageContext& context, const Shard& shard, ShardContents contents, ScratchFile set_aside, const MergeSettings& settings)
+    : context_(context), shard_(shard), settings_(settings), contents_(std::move(contents)), seen_(contents_.decided),
+      set_aside_(std::move(set_aside)), splitter_(settings.max_line), writing_(context.clock) {}
+
+Task<void> Merger::feed(std::string_view bytes) {
+  // In slices, so that a chunk never grows far beyond its bound however much arrives at once.
+  constexpr std::size_t slice = 64 * 1024;
+  while (!bytes.empty() && !lost_) {
+    const std::string_view piece = bytes.substr(0, slice);
+    bytes.remove_prefix(piece.size());
+    splitter_.feed(piece, [this](const LineSplitter::Line& line) { take(line); });
+    co_await write_when_full();
+  }
+}
+
+Task<void> Merger::end_of_file() {
+  splitter_.end([this](const LineSplitter::Line& line) { take(line); });
+  co_await write_when_full();
+}
+
+Task<void> Merger::finish() {
+  set_aside_.rewind();
+  LineSplitter lines(settings_.max_line + 1);
+  for (std::string_view bytes = set_aside_.read_some(); !bytes.empty() && !lost_; bytes = set_aside_.read_some()) {
+    lines.feed(bytes, [this](const LineSplitter::Line& line) { take_failure(line.text); });
+    co_await write_when_full();
+  }
+  co_await decide_unmentioned();
+  co_await write();
+  co_await await_write();
+}
+
+void Merger::take(const LineSplitter::Line& line) {
+  if (line.too_long) {
+    ++corrupt_;
+    return;
+  }
+  if (line.text.find_first_not_of(" \t") == std::string_view::npos) return;  // blank lines are legal dirt
+  LineResult result = read_output_line(line.text);
+  if (!result.reading) {
+    ++(result.fault == LineFault::corrupt ? corrupt_ : foreign_);
+    return;
+  }
+  if (result.reading->verdict != Verdict::success) {
+    set_aside_.append(line.text);
+    set_aside_.append("\n");
+    return;
+  }
+  const auto rank = undecided_member(*result.reading);
+  if (rank) decide_member(*rank, std::move(result.reading->settlement));
+}
+
+void Merger::take_failure(std::string_view line) {
+  LineResult result = read_output_line(line);
+  if (!result.reading) return;
+  const auto rank = undecided_member(*result.reading);
+  if (!rank) return;
+  const int attempts = attempts_before(result.reading->id.request);
+  decide_member(*rank, decide(std::move(*result.reading), attempts, settings_.round));
+}
+
+std::optional<std::size_t> Merger::undecided_member(const LineReading& reading) {
+  const auto rank = contents_.members.rank(reading.id.request);
+  if (!rank || reading.id.attempt != attempts_before(reading.id.request) + 1) {
+    ++foreign_;
+    return std::nullopt;
+  }
+  if (seen_.test(*rank)) {
+    ++duplicate_;
+    return std::nullopt;
+  }
+  return rank;
+}
+
+void Merger::decide_member(std::size_t rank, Decision decision) {
+  seen_.set(rank);
+  if (auto* settled = std::get_if<Settlement>(&decision)) {
+    chunk_bytes_ += settled->response.size() + settled->error.size();
+    ++chunk_counts_.settled[static_cast<std::size_t>(settled->outcome)];
+    chunk_.settled.push_back(std::move(*settled));
+  } else {
+    auto& back = std::get<Return>(decision);
+    chunk_bytes_ += back.error.size();
+    ++chunk_counts_.returned;
+    chunk_.returned.push_back(std::move(back));
+  }
+}
+
+Task<void> Merger::decide_unmentioned() {
+  const auto blamed = shard_.finish_reason == FinishReason::refused ? blamed_lines(shard_.error) : std::map<std::int64_t, std::string>{};
+  if (!blamed.empty()) {
+    blame(blamed);
+    co_return;
+  }
+  for (std::size_t rank = 0; rank < seen_.size() && !lost_; ++rank) {
+    if (seen_.test(rank)) continue;
+    const RequestId request = contents_.members.at(rank);
+    const int attempts = attempts_before(request);
+    decide_member(rank, decide(absent(request, attempts, shard_), attempts, settings_.round));
+    co_await write_when_full();
+  }
+}
+
+/// The provider named lines: those requests are at fault, the others only shared a file with them and lose nothing.
+/// All in one chunk, however many: a line's number is its place among the members that were sent, which are exactly the
+/// undecided ones as long as nothing of this has been written.
+void Merger::blame(const std::map<std::int64_t, std::string>& blamed) {
+  std::int64_t line = 0;
+  for (std::size_t rank = 0; rank < seen_.size(); ++rank) {
+    if (seen_.test(rank)) continue;
+    const RequestId request = contents_.members.at(rank);
+    const auto fault = blamed.find(++line);
+    if (fault == blamed.end()) {
+      decide_member(rank, Return{request, attempts_before(request), Milliseconds{0}, ""});
+    } else {
+      Settlement settled;
+      settled.request = request;
+      settled.error = fault->second;
+      decide_member(rank, std::move(settled));
+    }
+  }
+}
+
+Task<void> Merger::write_when_full() {
+  const std::size_t rows = chunk_.settled.size() + chunk_.returned.size();
+  if (rows >= settings_.chunk_rows || chunk_bytes_ >= settings_.chunk_bytes) co_await write();
+}
+
+Task<void> Merger::write() {
+  co_await await_write();
+  if (lost_ || (chunk_.settled.empty() && chunk_.returned.empty())) co_return;
+  contents_.decided = seen_;
+  writing_counts_ = std::exchange(chunk_counts_, Counts{});
+  chunk_bytes_ = 0;
+  co_await writing_.start(context_.store.settle(context_.session.term(), shard_.id, contents_, std::exchange(chunk_, SettleChunk{})));
+}
+
+Task<void> Merger::await_write() {
+  const auto written = co_await writing_.join();
+  if (!written) co_return;
+  if (!*written) {
+    lost_ = true;
+    co_return;
+  }
+  for (std::size_t i = 0; i < writing_counts_.settled.size(); ++i) {
+    if (writing_counts_.settled[i] > 0) context_.metrics.requests_settled(static_cast<Outcome>(i), writing_counts_.settled[i]);
+    total_.settled[i] += writing_counts_.settled[i];
+  }
+  if (writing_counts_.returned > 0) context_.metrics.requests_returned(writing_counts_.returned);
+  total_.returned += writing_counts_.returned;
+}
+
+int Merger::attempts_before(RequestId request) const {
+  const auto found = contents_.attempts.find(request);
+  return found == contents_.attempts.end() ? 0 : found->second;
+}
+
+void Merger::report() const {
+  const auto count = [this](Outcome outcome) { return total_.settled[static_cast<std::size_t>(outcome)]; };
+  context_.log.info("shard.answers", {{"shard", shard_.id.value},
+                                      {"succeeded", count(Outcome::succeeded)},
+                                      {"failed", count(Outcome::failed)},
+                                      {"expired", count(Outcome::expired)},
+                                      {"returned", total_.returned},
+                                      {"corrupt", corrupt_},
+                                      {"foreign", foreign_},
+                                      {"duplicate", duplicate_}});
+  if (corrupt_ > 0) context_.metrics.output_lines_ignored("corrupt", corrupt_);
+  if (foreign_ > 0) context_.metrics.output_lines_ignored("unknown", foreign_);
+  if (duplicate_ > 0) context_.metrics.output_lines_ignored("duplicate", duplicate_);
+}
+
+}  // namespace batchd

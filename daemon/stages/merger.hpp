@@ -1,0 +1,63 @@
+// One pass over one shard's answers; merge.cpp owns it for the length of a step. It knows what is decided, gathers the next
+// chunk, and writes the previous one meanwhile. A lost lease ends it quietly: `lost()` is true and nothing more is written.
+#pragma once
+
+#include "core/round.hpp"
+#include "runtime/background.hpp"
+#include "spool/spool.hpp"
+#include "stages/merge.hpp"
+
+#include <array>
+#include <map>
+
+namespace batchd {
+
+class Merger {
+ public:
+  Merger(StageContext& context, const Shard& shard, ShardContents contents, ScratchFile set_aside, const MergeSettings& settings);
+
+  /// Takes the next bytes of an output or error file.
+  Task<void> feed(std::string_view bytes);
+  /// The file has been read whole: its last line may lack a newline.
+  Task<void> end_of_file();
+  /// Both files have been read: decides the failures set aside and the members that nobody mentioned, and writes all.
+  Task<void> finish();
+  /// Waits for the chunk being written; to be called before the object ends, whatever was thrown.
+  Task<void> await_write();
+
+  bool lost() const { return lost_; }
+  void report() const;
+
+ private:
+  struct Counts {
+    std::array<std::int64_t, 4> settled{};  // by Outcome
+    std::int64_t returned = 0;
+  };
+
+  void take(const LineSplitter::Line& line);
+  void take_failure(std::string_view line);
+  /// The member a line speaks of, when it is undecided; counts the line as foreign or a duplicate otherwise.
+  std::optional<std::size_t> undecided_member(const LineReading& reading);
+  void decide_member(std::size_t rank, Decision decision);
+  Task<void> decide_unmentioned();
+  void blame(const std::map<std::int64_t, std::string>& blamed);
+  Task<void> write_when_full();
+  Task<void> write();
+  int attempts_before(RequestId request) const;
+
+  StageContext& context_;
+  const Shard& shard_;
+  const MergeSettings& settings_;
+  ShardContents contents_;  // what is stored or being stored
+  Bitmap seen_;             // the same and the chunk being gathered
+  ScratchFile set_aside_;   // lines that are no successes
+  LineSplitter splitter_;
+  SettleChunk chunk_;
+  std::size_t chunk_bytes_ = 0;
+  Counts chunk_counts_, writing_counts_, total_;
+  std::int64_t corrupt_ = 0, foreign_ = 0, duplicate_ = 0;
+  Background<bool> writing_;
+  bool lost_ = false;
+};
+
+}  // namespace batchd

@@ -1,0 +1,38 @@
+// queue ─▶ planned. Turns waiting requests into shards, on one replica at a time: packing wants one view.
+#pragma once
+
+#include "core/packer.hpp"
+#include "stages/stage.hpp"
+
+#include <map>
+
+namespace batchd {
+
+struct PlanSettings {
+  PackPolicy policy;
+  Milliseconds unroutable_after{0};
+};
+
+class PlanStage final : public Stage {
+ public:
+  PlanStage(StageContext& context, PlanSettings settings)
+      : Stage("plan", context, context.bells.plan, Milliseconds{5000}), settings_(std::move(settings)) {}
+
+  /// Rings the planner's bell when a producer's hint arrives; a loop of its own beside run().
+  Task<void> listen();
+
+ private:
+  Task<int> run_once() override;
+  Milliseconds pause() const override { return next_look_; }
+
+  Task<void> settle_hopeless();
+  std::vector<PackTarget> targets(const std::vector<DeploymentLoad>& loads, const std::string& endpoint) const;
+  void count_returned(std::vector<Flow>& flows);
+
+  PlanSettings settings_;
+  Milliseconds next_look_{1000};
+  Clock::TimePoint hopeless_checked_{};
+  std::map<FlowId, Clock::TimePoint> returned_since_;  // first pass at which a flow had returned requests due
+};
+
+}  // namespace batchd

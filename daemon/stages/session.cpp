@@ -1,0 +1,54 @@
+#include "stages/session.hpp"
+
+#include "runtime/task_group.hpp"
+
+namespace batchd {
+
+Task<void> Session::run(Wakeup& joined) {
+  for (;;) {
+    std::optional<std::string> failure;
+    try {
+      co_await shield(beat(joined));
+    } catch (const StoreError& error) {
+      failure = error.what();
+    }
+    if (failure) {
+      metrics_.database_error();
+      log_.warn("heartbeat.failed", {{"error", *failure}, {"trusted", trusted()}});
+    }
+    metrics_.loop_beat("heartbeat");
+    co_await clock_.sleep_for(failure ? ttl_ / 10 : ttl_ / 3);
+  }
+}
+
+Task<void> Session::beat(Wakeup& joined) {
+  // Trust counts from before the question was asked: the answer may have been long under way.
+  const auto asked = clock_.now();
+  if (term_ && !co_await store_.heartbeat(*term_)) {
+    log_.warn("replica.lost", {{"term", term_->value}});
+    metrics_.lease_lost();
+    term_.reset();
+  }
+  if (!term_) {
+    term_ = co_await store_.join(self_);
+    log_.info("replica.joined", {{"term", term_->value}});
+    trusted_until_ = asked + ttl_ * 2 / 3;
+    joined.notify();
+  }
+  trusted_until_ = asked + ttl_ * 2 / 3;
+  const int buried = co_await store_.bury_dead(ttl_);
+  if (buried > 0) {
+    log_.warn("replica.buried", {{"replicas", buried}});
+    joined.notify();
+  }
+}
+
+Task<void> Session::leave() {
+  if (!term_) co_return;
+  const Term term = *term_;
+  term_.reset();
+  co_await store_.leave(term);
+  log_.info("replica.left", {{"term", term.value}});
+}
+
+}  // namespace batchd

@@ -1,0 +1,44 @@
+// This replica's standing among the others: its term, kept alive by a heartbeat.
+// The row in the database is the truth; the local clock may only shorten the trust in it. Whoever calls a provider asks
+// `trusted()` first, whoever writes carries `term()`.
+#pragma once
+
+#include "core/types.hpp"
+#include "db/store.hpp"
+#include "log.hpp"
+#include "metrics.hpp"
+#include "runtime/clock.hpp"
+
+#include <optional>
+
+namespace batchd {
+
+class Session {
+ public:
+  Session(Store& store, Clock& clock, Log& log, Metrics& metrics, ReplicaInfo self, Milliseconds ttl)
+      : store_(store), clock_(clock), log_(log), metrics_(metrics), self_(std::move(self)), ttl_(ttl) {}
+
+  /// True while this replica may act: its heartbeat was renewed less than two thirds of the ttl ago.
+  bool trusted() const { return term_ && clock_.now() < trusted_until_; }
+  /// The present term; only meaningful while `trusted()`.
+  Term term() const { return term_.value_or(Term{}); }
+
+  /// Joins and renews, for ever; rings `joined` after each new term. Also buries replicas that stopped renewing.
+  Task<void> run(Wakeup& joined);
+  /// Gives everything back; after run() has ended.
+  Task<void> leave();
+
+ private:
+  Task<void> beat(Wakeup& joined);
+
+  Store& store_;
+  Clock& clock_;
+  Log& log_;
+  Metrics& metrics_;
+  ReplicaInfo self_;
+  Milliseconds ttl_;
+  std::optional<Term> term_;
+  Clock::TimePoint trusted_until_{};
+};
+
+}  // namespace batchd

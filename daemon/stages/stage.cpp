@@ -1,0 +1,123 @@
+#include "stages/stage.hpp"
+
+#include "core/output_line.hpp"
+#include "runtime/task_group.hpp"
+#include "spool/spool.hpp"
+
+#include <algorithm>
+#include <memory>
+
+namespace batchd {
+namespace {
+
+constexpr Milliseconds shortest_retry{500};
+constexpr Milliseconds longest_retry{10'000};
+
+}  // namespace
+
+Task<void> Stage::run() {
+  Milliseconds retry = shortest_retry;
+  for (;;) {
+    int moved = 0;
+    bool failed = false;
+    if (context_.session.trusted()) moved = co_await shield(guarded_pass(failed));
+    context_.metrics.loop_beat(name_);
+    if (failed) {
+      co_await context_.clock.sleep_for(retry);
+      retry = std::min(retry * 2, longest_retry);
+      continue;
+    }
+    retry = shortest_retry;
+    // Even a busy loop waits for nothing now and then, so that a stop is heard.
+    co_await context_.clock.sleep_for(moved > 0 ? Milliseconds{0} : pause(), bell_);
+  }
+}
+
+Task<int> Stage::guarded_pass(bool& failed) {
+  std::string reason;
+  try {
+    co_return co_await run_once();
+  } catch (const StoreError& error) {
+    context_.metrics.database_error();
+    reason = error.what();
+  } catch (const SpoolError& error) {
+    reason = error.what();
+  }
+  context_.log.warn(name_ + ".failed", {{"error", reason}});
+  failed = true;
+  co_return 0;
+}
+
+Task<int> Stage::lease_and_step(ShardState state) {
+  BusyShards& busy = context_.busy;
+  while (busy.leasing) co_await context_.clock.sleep_for(longest_retry, busy.lease_ended);
+  busy.leasing = true;
+  const auto ended = [](BusyShards* b) {
+    b->leasing = false;
+    b->lease_ended.notify();
+  };
+  std::unique_ptr<BusyShards, decltype(ended)> leasing(&busy, ended);
+  std::vector<Shard> shards = co_await context_.store.lease(context_.session.term(), state, 1, busy.all());
+  if (shards.empty()) co_return 0;
+  const BusyShards::Mark mark(busy, shards.front().id);
+  leasing.reset();
+  co_await step(std::move(shards.front()));
+  co_return 1;
+}
+
+Task<void> Stage::step(Shard) { co_return; }
+
+Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep_lease) {
+  Shard next = batchd::apply(shard, event);
+  const SaveResult result = co_await context_.store.save(context_.session.term(), shard, next, keep_lease);
+  if (result == SaveResult::lost) {
+    context_.metrics.lease_lost();
+    context_.log.warn("shard.lease_lost", {{"shard", shard.id.value}, {"state", to_string(shard.state)}});
+  } else if (result == SaveResult::saved) {
+    if (next.state != shard.state) {
+      context_.log.info("shard." + std::string(to_string(next.state)), {{"shard", next.id.value},
+                                                                       {"attempt", next.attempt},
+                                                                       {"deployment", next.deployment},
+                                                                       {"requests", next.requests},
+                                                                       {"batch", next.batch ? next.batch->value : ""},
+                                                                       {"reason", to_string(next.finish_reason)}});
+    }
+    shard = std::move(next);
+  }
+  co_return result;
+}
+
+Milliseconds Stage::retry_delay(const Shard& shard, const ProviderError& error) const {
+  return backoff(context_.backoff, shard.failures + 1, static_cast<std::uint64_t>(shard.id.value), error.retry_after);
+}
+
+Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError& error) {
+  const Milliseconds later = retry_delay(shard, error);
+  context_.log.warn(std::string(step) + ".failed", {{"shard", shard.id.value},
+                                                    {"provider", shard.provider},
+                                                    {"kind", to_string(error.kind)},
+                                                    {"status", error.status},
+                                                    {"code", error.code},
+                                                    {"message", error.message},
+                                                    {"retry_in_ms", later.count()}});
+  if (error.kind == ErrorKind::account) co_await pause_lane(shard, error);
+  co_await advance(shard, Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message)});
+}
+
+Task<void> Stage::postpone(Shard& shard, Milliseconds later) {
+  Shard next = shard;
+  next.due_in = later;
+  co_await context_.store.save(context_.session.term(), shard, next);
+}
+
+Task<void> Stage::pause_lane(const Shard& shard, const ProviderError& error) {
+  const Milliseconds probe_in = retry_delay(shard, error);
+  co_await context_.store.pause_deployment(shard.deployment, "account", probe_in);
+  context_.log.error("lane.paused", {{"deployment", shard.deployment},
+                                     {"status", error.status},
+                                     {"code", error.code},
+                                     {"message", error.message},
+                                     {"probe_in_ms", probe_in.count()}});
+}
+
+}  // namespace batchd

@@ -1,0 +1,121 @@
+// A stage moves shards along one arrow of the drawing in core/shard.hpp. All stages are this one loop around `run_once`:
+// do what is due, then wait until the interval is over or somebody rings.
+#pragma once
+
+#include "core/backoff.hpp"
+#include "core/shard.hpp"
+#include "db/store.hpp"
+#include "log.hpp"
+#include "metrics.hpp"
+#include "provider/provider.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/task.hpp"
+#include "stages/session.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace batchd {
+
+/// What a configured deployment adds to its ledger row.
+struct Route {
+  Provider* provider = nullptr;
+  std::string provider_name;
+  std::int64_t max_requests = 0;  ///< lines a file may have here
+  Bytes max_bytes = 0;            ///< bytes a file may have here
+};
+
+/// The bells of the loops, by what they wait for.
+struct Bells {
+  Wakeup plan, upload, submit, merge, close;
+};
+
+/// The shards that steps of this process are working on: a lease of ours that is not among them was dropped by a failure.
+class BusyShards {
+ public:
+  class Mark {
+   public:
+    Mark(BusyShards& busy, ShardId shard) : busy_(busy), shard_(shard) { busy_.shards_.push_back(shard); }
+    ~Mark() { std::erase(busy_.shards_, shard_); }
+    Mark(const Mark&) = delete;
+    Mark& operator=(const Mark&) = delete;
+
+   private:
+    BusyShards& busy_;
+    ShardId shard_;
+  };
+  const std::vector<ShardId>& all() const { return shards_; }
+  /// One lease at a time: a shard between being leased and being marked must not be taken for a dropped one.
+  bool leasing = false;
+  Wakeup lease_ended;
+
+ private:
+  std::vector<ShardId> shards_;
+};
+
+/// What stages need of the world; references to what application.cpp owns.
+struct StageContext {
+  Store& store;
+  Session& session;
+  Clock& clock;
+  Log& log;
+  Metrics& metrics;
+  Bells& bells;
+  BusyShards& busy;
+  const std::map<std::string, Provider*>& providers;  ///< by name
+  const std::map<std::string, Route>& routes;         ///< by deployment
+  std::string instance;                               ///< this instance's id, part of every remote name
+  BackoffPolicy backoff;
+
+  /// The provider of a shard, or null when the configuration does not know it (any more).
+  Provider* provider_of(const Shard& shard) const {
+    const auto found = providers.find(shard.provider);
+    return found == providers.end() ? nullptr : found->second;
+  }
+};
+
+class Stage {
+ public:
+  Stage(std::string name, StageContext& context, Wakeup& bell, Milliseconds interval)
+      : context_(context), name_(std::move(name)), bell_(bell), interval_(interval) {}
+  virtual ~Stage() = default;
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  const std::string& name() const { return name_; }
+  /// The loop; ends only by cancellation, and then only between two passes. May run several times over at once.
+  Task<void> run();
+
+ protected:
+  /// One pass: returns how much was done; 0 lets the loop wait. Throws StoreError when the database is away.
+  virtual Task<int> run_once() = 0;
+  /// Leases the best due shard of `state` and runs `step` on it; returns how many there were.
+  Task<int> lease_and_step(ShardState state);
+  /// What a stage of shards does with one it has leased.
+  virtual Task<void> step(Shard shard);
+  /// How long to wait when there was nothing to do.
+  virtual Milliseconds pause() const { return interval_; }
+
+  /// Applies an event and records it. A lost lease is counted and logged here; the caller only stops.
+  Task<SaveResult> advance(Shard& shard, const ShardEvent& event, bool keep_lease = false);
+  /// Later, because of what a provider answered: backoff by the shard's own count of failures.
+  Milliseconds retry_delay(const Shard& shard, const ProviderError& error) const;
+  /// Records a failed step without effect. An account failure pauses the deployment.
+  Task<void> delay(Shard& shard, std::string_view step, const ProviderError& error);
+  /// Same state, same count of failures, later: nothing is wrong, it is only not yet time.
+  Task<void> postpone(Shard& shard, Milliseconds later);
+  /// Stops new submissions of the shard's deployment because nothing can work there until someone acts.
+  Task<void> pause_lane(const Shard& shard, const ProviderError& error);
+
+  StageContext& context_;
+
+ private:
+  Task<int> guarded_pass(bool& failed);
+
+  std::string name_;
+  Wakeup& bell_;
+  Milliseconds interval_;
+};
+
+}  // namespace batchd

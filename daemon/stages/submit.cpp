@@ -1,0 +1,186 @@
+#include "stages/submit.hpp"
+
+#include "core/output_line.hpp"
+#include "core/remote_names.hpp"
+
+#include <algorithm>
+
+namespace batchd {
+namespace {
+
+constexpr int most_pages = 10'000;
+/// An input file that stays unknown to the provider this many times is sent again.
+constexpr int most_invisible = 8;
+constexpr int looks_before_fence = 2;
+
+bool is_ours(const Batch& batch, const Shard& shard, const std::map<std::string, std::string>& metadata) {
+  if (shard.input_file && batch.input_file_id == shard.input_file) {
+    // The same file may have been submitted by an earlier attempt; its metadata tells them apart when it is there.
+    const auto attempt = batch.metadata.find("batchd_attempt");
+    return attempt == batch.metadata.end() || attempt->second == metadata.at("batchd_attempt");
+  }
+  return !batch.metadata.empty() && std::all_of(metadata.begin(), metadata.end(), [&](const auto& pair) {
+    const auto found = batch.metadata.find(pair.first);
+    return found != batch.metadata.end() && found->second == pair.second;
+  });
+}
+
+}  // namespace
+
+Task<int> SubmitStage::run_once() {
+  co_return co_await lease_and_step(ShardState::uploaded);
+}
+
+Task<void> SubmitStage::step(Shard shard) {
+  Provider* const provider = context_.provider_of(shard);
+  if (shard.intent) {
+    if (provider) {
+      co_await resolve_unknown(shard, *provider);
+    } else {
+      co_await postpone(shard, settings_.settle_window);  // nobody here can look; the shard stays as it is
+    }
+    co_return;
+  }
+  if (!provider || !context_.routes.contains(shard.deployment)) {
+    co_await advance(shard, GivenUp{});
+    context_.bells.merge.notify();
+    co_return;
+  }
+  if (!co_await file_is_ready(shard, *provider)) co_return;
+  switch (co_await advance(shard, Intended{}, true)) {
+    case SaveResult::saved: co_await post(shard, *provider); break;
+    case SaveResult::no_room: co_await postpone(shard, settings_.room_interval); break;
+    case SaveResult::lost: break;
+  }
+}
+
+Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
+  if (!provider.limits().wait_for_processed) co_return true;
+  const auto file = co_await provider.retrieve_file(*shard.input_file);
+  if (file.has_error()) {
+    if (file.error().kind == ErrorKind::not_found && shard.failures >= most_invisible) {
+      const FileLost event{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
+      co_await advance(shard, event);
+      context_.bells.upload.notify();
+    } else {
+      co_await delay(shard, "retrieve_file", file.error());
+    }
+    co_return false;
+  }
+  if (file->status == "error" || file->status == "deleted" || file->status == "deleting") {
+    const FileLost event{retry_delay(shard, ProviderError{}), make_error("file_" + file->status, "the provider could not process the uploaded file")};
+    context_.log.warn("file.unusable", {{"shard", shard.id.value}, {"file", shard.input_file->value}, {"status", file->status}});
+    co_await advance(shard, event);
+    co_return false;
+  }
+  if (file->status == "pending" || file->status == "running") {
+    co_await postpone(shard, settings_.file_interval);
+    co_return false;
+  }
+  co_return true;
+}
+
+Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
+  if (!context_.session.trusted()) {
+    // The announcement took so long that others may have judged us dead. Nothing was sent; say so if we still may.
+    const NotCreated event{ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}}, Milliseconds{0}};
+    co_await advance(shard, event);
+    co_return;
+  }
+  NewBatch order;
+  order.input_file_id = *shard.input_file;
+  order.endpoint = shard.lane.endpoint;
+  order.metadata = batch_metadata(context_.instance, shard.id, shard.attempt);
+  const auto created = co_await provider.create_batch(order);
+  if (created.has_value()) {
+    const Created event{created->batch};
+    co_await advance(shard, event);
+  } else {
+    co_await refused(shard, created.error());
+  }
+}
+
+Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
+  switch (error.kind) {
+    case ErrorKind::unknown: {
+      context_.log.warn("submission.unknown", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"status", error.status}, {"message", error.message}});
+      co_await postpone(shard, std::min(settings_.settle_window / 4, Milliseconds{5000}));
+      break;
+    }
+    case ErrorKind::permanent:
+    case ErrorKind::conflict: {
+      const Refused event{error};
+      co_await advance(shard, event);
+      context_.bells.merge.notify();
+      break;
+    }
+    default: {
+      if (error.kind == ErrorKind::account) co_await pause_lane(shard, error);
+      const Milliseconds later = error.kind == ErrorKind::not_ready ? settings_.file_interval : retry_delay(shard, error);
+      context_.log.warn("submission.refused", {{"shard", shard.id.value},
+                                               {"attempt", shard.attempt},
+                                               {"kind", to_string(error.kind)},
+                                               {"status", error.status},
+                                               {"code", error.code},
+                                               {"message", error.message},
+                                               {"retry_in_ms", later.count()}});
+      const NotCreated event{error, later};
+      co_await advance(shard, event);
+    }
+  }
+}
+
+Task<void> SubmitStage::resolve_unknown(Shard& shard, Provider& provider) {
+  const auto found = co_await find_in_list(shard, provider);
+  if (found.has_error()) {
+    co_await delay(shard, "look", found.error());
+  } else if (found->has_value()) {
+    context_.log.info("submission.found", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"batch", (*found)->id.value}});
+    const Created event{**found};
+    co_await advance(shard, event);
+  } else {
+    co_await not_found(shard, provider);
+  }
+}
+
+Task<void> SubmitStage::not_found(Shard& shard, Provider& provider) {
+  const bool long_enough = shard.looks + 1 >= looks_before_fence && shard.intent_age >= settings_.settle_window;
+  if (!long_enough || settings_.hold_unknown) {
+    const Milliseconds again = std::max(settings_.settle_window / 3, Milliseconds{200});
+    if (long_enough) context_.log.warn("submission.held", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"looks", shard.looks}});
+    const NotFoundInList event{again};
+    co_await advance(shard, event);
+    co_return;
+  }
+  co_await fence(shard, provider);
+}
+
+Task<void> SubmitStage::fence(Shard& shard, Provider& provider) {
+  if (!context_.session.trusted()) co_return;
+  const auto deleted = co_await provider.delete_file(*shard.input_file);
+  if (deleted.has_error()) {
+    co_await delay(shard, "fence", deleted.error());
+    co_return;
+  }
+  context_.log.warn("submission.fenced", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"looks", shard.looks + 1}});
+  co_await advance(shard, Fenced{});
+  context_.bells.upload.notify();
+}
+
+Task<ProviderResult<std::optional<Batch>>> SubmitStage::find_in_list(const Shard& shard, Provider& provider) {
+  const auto metadata = batch_metadata(context_.instance, shard.id, shard.attempt);
+  std::optional<Batch> found;
+  std::optional<std::string> cursor;
+  for (int page = 0; page < most_pages; ++page) {
+    const auto batches = co_await provider.list_batches(cursor);
+    if (batches.has_error()) co_return batches.error();
+    for (const Batch& batch : batches->batches) {
+      if (is_ours(batch, shard, metadata)) found = batch;
+    }
+    if (found || !batches->next || batches->next == cursor) break;
+    cursor = batches->next;
+  }
+  co_return found;
+}
+
+}  // namespace batchd

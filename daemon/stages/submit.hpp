@@ -1,0 +1,38 @@
+// uploaded ─▶ submitted, by the protocol that never buys twice (P2): reserve and announce in one transaction, POST once,
+// record the answer. While the answer is unknown the shard is looked for in the provider's list, never posted again;
+// not found, its input file is deleted (the fence), after which the POST can no longer become a batch.
+#pragma once
+
+#include "stages/stage.hpp"
+
+namespace batchd {
+
+struct SubmitSettings {
+  Milliseconds file_interval{1000};
+  Milliseconds settle_window{120'000};
+  Milliseconds room_interval{1000};  ///< how soon to ask again when the quota had no room
+  bool hold_unknown = false;         ///< `on_unknown = "hold"`: wait for a person instead of fencing
+};
+
+class SubmitStage final : public Stage {
+ public:
+  SubmitStage(StageContext& context, SubmitSettings settings)
+      : Stage("submit", context, context.bells.submit, Milliseconds{5000}), settings_(settings) {}
+
+ private:
+  Task<int> run_once() override;
+  Task<void> step(Shard shard) override;
+  /// False when the shard has been dealt with because its file is not usable now.
+  Task<bool> file_is_ready(Shard& shard, Provider& provider);
+  Task<void> post(Shard& shard, Provider& provider);
+  Task<void> refused(Shard& shard, const ProviderError& error);
+  Task<void> resolve_unknown(Shard& shard, Provider& provider);
+  Task<void> not_found(Shard& shard, Provider& provider);
+  Task<void> fence(Shard& shard, Provider& provider);
+  /// Our batch for this attempt, after walking the whole list.
+  Task<ProviderResult<std::optional<Batch>>> find_in_list(const Shard& shard, Provider& provider);
+
+  SubmitSettings settings_;
+};
+
+}  // namespace batchd

@@ -1,0 +1,129 @@
+#include "stages/upload.hpp"
+
+#include "core/json_scan.hpp"
+#include "core/output_line.hpp"
+#include "core/remote_names.hpp"
+#include "core/tokens.hpp"
+
+#include <algorithm>
+
+namespace batchd {
+namespace {
+
+int attempts_before(const ShardContents& contents, RequestId request) {
+  const auto found = contents.attempts.find(request);
+  return found == contents.attempts.end() ? 0 : found->second;
+}
+
+}  // namespace
+
+Task<int> UploadStage::run_once() {
+  co_return co_await lease_and_step(ShardState::planned);
+}
+
+Task<void> UploadStage::step(Shard shard) {
+  const auto route = context_.routes.find(shard.deployment);
+  if (route == context_.routes.end()) {
+    co_await advance(shard, GivenUp{});
+    context_.bells.merge.notify();
+    co_return;
+  }
+  std::optional<ScratchFile> file = spool_.open(shard.bytes);
+  if (!file) {
+    co_await postpone(shard, Milliseconds{1000});  // the scratch disk is full of files under way
+    co_return;
+  }
+  Draft draft{std::move(*file), 0, 0, {}, {}, {}};
+  ShardContents contents = co_await context_.store.contents(shard.id);
+  const std::string url = route->second.provider->line_url(shard.lane.endpoint);
+  co_await write(shard, contents, route->second, url, draft);
+  if (!co_await settle_rejected(shard, contents, draft)) co_return;
+  if (draft.lines == 0) {
+    co_await advance(shard, GivenUp{});
+    context_.bells.merge.notify();
+    co_return;
+  }
+  co_await send(shard, route->second, draft);
+}
+
+Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url, Draft& draft) {
+  const LineTarget target{url, shard.deployment, route.max_bytes};
+  // Runs on a pool thread while this coroutine waits, so that it may use what lives here.
+  const auto sink = [&contents, &target, &draft, line = std::string()](RequestId request, std::string_view body) mutable {
+    line.clear();
+    const CustomId id{request, attempts_before(contents, request) + 1};
+    auto rejection = valid_utf8(body) ? append_request_line(line, id, target, body)
+                                      : Rejection{"invalid_body", "the body is not valid UTF-8"};
+    if (rejection) {
+      draft.rejected.emplace_back(request, std::move(*rejection));
+      return true;
+    }
+    if (draft.file.size() + static_cast<Bytes>(line.size()) > target.max_bytes) {
+      draft.left_out.push_back(request);
+      return true;
+    }
+    try {
+      draft.file.append(line);
+    } catch (const SpoolError& error) {
+      draft.failure = error.what();
+      return false;
+    }
+    draft.tokens += estimate_tokens(body);
+    ++draft.lines;
+    return true;
+  };
+  BodySink body_sink = sink;
+  co_await context_.store.read_bodies(shard.id, contents, std::move(body_sink));
+  if (!draft.failure.empty()) throw SpoolError(draft.failure);
+  draft.file.flush();
+}
+
+Task<bool> UploadStage::settle_rejected(const Shard& shard, ShardContents& contents, const Draft& draft) {
+  if (draft.rejected.empty() && draft.left_out.empty()) co_return true;
+  SettleChunk chunk;
+  for (const auto& [request, rejection] : draft.rejected) {
+    contents.decided.set(contents.members.rank(request).value());
+    Settlement settled;
+    settled.request = request;
+    settled.outcome = Outcome::failed;
+    settled.error = make_error(rejection.code, rejection.message);
+    chunk.settled.push_back(std::move(settled));
+  }
+  for (const RequestId request : draft.left_out) {
+    contents.decided.set(contents.members.rank(request).value());
+    chunk.returned.push_back({request, attempts_before(contents, request), Milliseconds{0}, ""});
+  }
+  const auto rejected = static_cast<std::int64_t>(chunk.settled.size());
+  const auto returned = static_cast<std::int64_t>(chunk.returned.size());
+  const bool held = co_await context_.store.settle(context_.session.term(), shard.id, contents, std::move(chunk));
+  if (!held) {
+    context_.metrics.lease_lost();
+    co_return false;
+  }
+  context_.metrics.requests_settled(Outcome::failed, rejected);
+  context_.metrics.requests_returned(returned);
+  context_.log.warn("requests.rejected", {{"shard", shard.id.value}, {"rejected", rejected}, {"left_out", returned}});
+  co_return true;
+}
+
+Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
+  if (!context_.session.trusted()) co_return;
+  const std::string name = input_file_name(context_.instance, shard.id, shard.attempt);
+  const auto uploaded = co_await route.provider->upload(draft.file.path(), name);
+  if (uploaded.has_value()) {
+    const Uploaded event{uploaded->id, draft.file.size(), draft.tokens};
+    co_await advance(shard, event);
+    context_.bells.submit.notify();
+    co_return;
+  }
+  const ProviderError& error = uploaded.error();
+  if (error.kind == ErrorKind::permanent) {
+    const Refused event{error};
+    co_await advance(shard, event);
+    context_.bells.merge.notify();
+  } else {
+    co_await delay(shard, "upload", error);
+  }
+}
+
+}  // namespace batchd
