@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace batchd {
 namespace {
@@ -14,7 +15,9 @@ std::string lowered(std::string_view text) {
 }
 
 EndpointError refuse(std::string_view url, std::string_view why) {
-  return {"'" + std::string(url) + "' " + std::string(why) + "; expected something like https://host/path"};
+  std::string message = "'";
+  message.append(url).append("' ").append(why).append("; expected something like https://host/path");
+  return {std::move(message)};
 }
 
 bool is_port(std::string_view text) {
@@ -27,13 +30,17 @@ bool is_host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':';
 }
 
-std::string_view default_port(std::string_view scheme) { return scheme == "https" ? "443" : "80"; }
+std::string_view default_port(std::string_view scheme) {
+  return scheme == "https" ? "443" : "80";
+}
 
 }  // namespace
 
 std::string Endpoint::authority() const {
-  const std::string shown = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return port == default_port(scheme) ? shown : shown + ":" + port;
+  std::string shown = host;
+  if (host.find(':') != std::string::npos) shown.insert(0, 1, '[').append(1, ']');
+  if (port != default_port(scheme)) shown.append(1, ':').append(port);
+  return shown;
 }
 
 bool is_loopback(std::string_view host) {
@@ -53,7 +60,8 @@ boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view u
   if (rest.find_first_of("?#") != std::string_view::npos) return refuse(url, "has a query or a fragment");
   const auto slash = std::min(rest.find('/'), rest.size());
   std::string_view authority = rest.substr(0, slash);
-  if (authority.find('@') != std::string_view::npos) return EndpointError{"the URL holds a user name; credentials have keys of their own"};
+  if (authority.find('@') != std::string_view::npos)
+    return EndpointError{"the URL holds a user name; credentials have keys of their own"};
 
   const auto bracket = authority.starts_with('[') ? authority.find(']') : std::string_view::npos;
   if (authority.starts_with('[') && bracket == std::string_view::npos) return refuse(url, "has an unclosed '['");

@@ -20,7 +20,8 @@ class Wakeup {
   /// Enlists a waiter for the life of the object. Used by clocks only.
   class Waiter {
    public:
-    Waiter(Wakeup& wakeup, std::function<void()> ring) : wakeup_(wakeup), at_(wakeup.waiters_.insert(wakeup.waiters_.end(), std::move(ring))) {}
+    Waiter(Wakeup& wakeup, std::function<void()> ring)
+        : wakeup_(wakeup), at_(wakeup.waiters_.insert(wakeup.waiters_.end(), std::move(ring))) {}
     ~Waiter() { wakeup_.waiters_.erase(at_); }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;

@@ -17,9 +17,13 @@ using std::chrono::steady_clock;
 constexpr seconds max_idle_for_post{15};
 constexpr seconds max_idle{50};
 
-bool repeatable(const std::string& method) { return method == "GET" || method == "DELETE"; }
+bool repeatable(const std::string& method) {
+  return method == "GET" || method == "DELETE";
+}
 
-bool breaks_line(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos; }
+bool breaks_line(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+}
 
 /// Returns "" or what is wrong with it; never shows a value, which may be a credential.
 std::string check_request(const HttpRequest& request) {
@@ -124,8 +128,12 @@ HttpClient::HttpClient(Endpoint origin, HttpClientOptions options)
 
 HttpClient::~HttpClient() = default;
 
-Task<HttpResult> HttpClient::send(const HttpRequest& request) { return impl_->exchange(request, nullptr); }
+Task<HttpResult> HttpClient::send(const HttpRequest& request) {
+  return impl_->exchange(request, nullptr);
+}
 
-Task<HttpResult> HttpClient::download(const HttpRequest& request, const BodySink& sink) { return impl_->exchange(request, &sink); }
+Task<HttpResult> HttpClient::download(const HttpRequest& request, const BodySink& sink) {
+  return impl_->exchange(request, &sink);
+}
 
 }  // namespace batchd

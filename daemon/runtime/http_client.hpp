@@ -52,7 +52,7 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 0;
   HttpHeaders headers;
-  std::string body;               ///< "" when it went to a sink
+  std::string body;              ///< "" when it went to a sink
   std::uint64_t body_bytes = 0;  ///< as received, wherever they went
 };
 

@@ -179,7 +179,8 @@ Task<std::string> HttpExchange::receive_body() {
       if (at_end_) break;
     }
   }
-  const std::string rest = cut_short_ ? std::string() : co_await deliver(std::string_view(piece).substr(0, piece.size() - body.size));
+  const std::string rest =
+      cut_short_ ? std::string() : co_await deliver(std::string_view(piece).substr(0, piece.size() - body.size));
   if (!rest.empty()) co_return rest;
   if (parser_->is_done() || cut_short_) co_return "";
   // Without a length and without chunks only a proper end of stream tells a whole body from a cut one.
@@ -197,7 +198,8 @@ std::string HttpExchange::parse() {
 }
 
 Task<std::string> HttpExchange::read_more() {
-  std::copy(input_.begin() + static_cast<std::ptrdiff_t>(parsed_), input_.begin() + static_cast<std::ptrdiff_t>(filled_), input_.begin());
+  std::copy(input_.begin() + static_cast<std::ptrdiff_t>(parsed_), input_.begin() + static_cast<std::ptrdiff_t>(filled_),
+            input_.begin());
   filled_ -= parsed_;
   parsed_ = 0;
   if (filled_ == input_.size()) co_return "the answer is not HTTP as expected: a line without end";

@@ -46,10 +46,10 @@ struct ExchangeLimits {
 
 struct ExchangeResult {
   std::optional<HttpResponse> response;
-  std::string error;        ///< set when there is no response
-  bool answered = false;    ///< some byte of an answer came
+  std::string error;      ///< set when there is no response
+  bool answered = false;  ///< some byte of an answer came
   bool timed_out = false;
-  bool reusable = false;    ///< the connection can carry another request
+  bool reusable = false;  ///< the connection can carry another request
 };
 
 class HttpExchange {
@@ -76,12 +76,12 @@ class HttpExchange {
   ExchangeLimits limits_;
   const BodySink* sink_;
   std::optional<Parser> parser_;
-  std::string input_;            // bytes read and not parsed yet are input_[parsed_, filled_)
+  std::string input_;  // bytes read and not parsed yet are input_[parsed_, filled_)
   std::size_t parsed_ = 0;
   std::size_t filled_ = 0;
-  bool at_end_ = false;          // the peer has said all it will say
-  bool cleanly_ = false;         // and said so by a proper end of stream
-  bool cut_short_ = false;       // the rest of a body is not wanted
+  bool at_end_ = false;     // the peer has said all it will say
+  bool cleanly_ = false;    // and said so by a proper end of stream
+  bool cut_short_ = false;  // the rest of a body is not wanted
   HttpResponse response_;
   ExchangeResult result_;
 };

@@ -57,7 +57,8 @@ std::optional<ServerResponse> answer_to_unreadable(error_code ec) {
   if (ec == http::error::header_limit) return ServerResponse{431, "request headers too large\n"};
   if (ec == http::error::body_limit) return ServerResponse{413, "request body too large\n"};
   if (ec == http::error::end_of_stream || ec == http::error::partial_message) return std::nullopt;
-  if (ec.category() == http::make_error_code(http::error::bad_method).category()) return ServerResponse{400, "malformed request\n"};
+  if (ec.category() == http::make_error_code(http::error::bad_method).category())
+    return ServerResponse{400, "malformed request\n"};
   return std::nullopt;
 }
 
@@ -250,7 +251,9 @@ HttpServer::HttpServer(asio::any_io_executor loop, const std::string& listen, Se
 
 HttpServer::~HttpServer() = default;
 
-std::uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
+std::uint16_t HttpServer::port() const {
+  return impl_->acceptor.local_endpoint().port();
+}
 
 Task<void> HttpServer::run() {
   std::exception_ptr reason;

@@ -37,9 +37,9 @@ struct ServerResponse {
 using ServerHandler = std::function<Task<ServerResponse>(const ServerRequest&)>;
 
 struct HttpServerOptions {
-  std::size_t max_connections = 128;              ///< one more is answered 503 and closed
-  std::uint32_t max_header_bytes = 16 * 1024;     ///< more is answered 431
-  std::uint64_t max_body_bytes = 1024 * 1024;     ///< more is answered 413
+  std::size_t max_connections = 128;               ///< one more is answered 503 and closed
+  std::uint32_t max_header_bytes = 16 * 1024;      ///< more is answered 431
+  std::uint64_t max_body_bytes = 1024 * 1024;      ///< more is answered 413
   std::chrono::milliseconds idle_timeout{30'000};  ///< between bytes and between requests
   /// Told what a handler threw; the client only learns "internal error".
   std::function<void(const ServerRequest&, const std::string& what)> on_error;

@@ -122,8 +122,8 @@ Task<error_code> connect_any(beast::tcp_stream& stream, const std::vector<tcp::e
 std::string describe_handshake(SSL* native, const error_code& ec, const std::string& host) {
   const long verdict = SSL_get_verify_result(native);
   if (verdict != X509_V_OK) return std::string("certificate refused: ") + X509_verify_cert_error_string(verdict);
-  if (ec.category() == asio::error::get_ssl_category() && ERR_GET_REASON(static_cast<unsigned long>(ec.value())) ==
-                                                              SSL_R_CERTIFICATE_VERIFY_FAILED) {
+  if (ec.category() == asio::error::get_ssl_category() &&
+      ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
     return "certificate refused: it is not for host '" + host + "'";
   }
   return describe_io_error(ec);
@@ -149,8 +149,8 @@ Task<ConnectResult> shake_hands(std::unique_ptr<TlsTransport> transport, const E
   auto [ec] = co_await stream.async_handshake(ssl::stream_base::client, as_result);
   throw_if_cancelled(ec);
   if (ec) {
-    co_return ConnectResult{nullptr, "TLS handshake with " + endpoint.authority() + " failed: " +
-                                         describe_handshake(stream.native_handle(), ec, endpoint.host)};
+    co_return ConnectResult{nullptr, "TLS handshake with " + endpoint.authority() +
+                                         " failed: " + describe_handshake(stream.native_handle(), ec, endpoint.host)};
   }
   co_return ConnectResult{std::move(transport), ""};
 }

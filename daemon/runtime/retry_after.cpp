@@ -42,9 +42,8 @@ std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
   const auto minute = parse_number<int>(text.substr(20, 2));
   const auto second = parse_number<int>(text.substr(23, 2));
   if (month == months.end() || !day || !year || !hour || !minute || !second) return std::nullopt;
-  const std::chrono::year_month_day date(std::chrono::year(*year),
-                                         std::chrono::month(static_cast<unsigned>(month - months.begin() + 1)),
-                                         std::chrono::day(*day));
+  const std::chrono::year_month_day date(
+      std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(month - months.begin() + 1)), std::chrono::day(*day));
   if (!date.ok()) return std::nullopt;
   return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) + std::chrono::seconds(*second);
 }

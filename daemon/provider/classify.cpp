@@ -1,0 +1,210 @@
+#include "provider/classify.hpp"
+
+#include "provider/wire.hpp"
+#include "runtime/retry_after.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
+namespace batchd {
+namespace {
+
+constexpr std::size_t max_message = 500;
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+/// An answer, ready to be asked what it says. Codes and texts are compared in lower case: their case varies (2.3, 9).
+class Refusal {
+ public:
+  Refusal(Operation operation, int status, const ErrorBody& error, bool has_body)
+      : operation_(operation),
+        status_(status),
+        readable_(error.readable),
+        has_body_(has_body),
+        code_(lowered(error.code)),
+        inner_code_(lowered(error.inner_code)),
+        text_(code_ + ' ' + inner_code_ + ' ' + lowered(error.type) + ' ' + lowered(error.message)) {}
+
+  ErrorKind kind() const {
+    if (status_ / 100 == 2) return names_an_object() && says_gone() ? ErrorKind::not_found : ErrorKind::unknown;
+    if (status_ == 408 || status_ >= 500) return ErrorKind::unknown;
+    if (status_ < 400) return ErrorKind::account;  // a redirect: the endpoint is not the provider's own
+    if (operation_ == Operation::create_batch && says_quota()) return ErrorKind::quota;
+    if (operation_ == Operation::create_batch && says_file_not_ready()) return ErrorKind::not_ready;
+    if (operation_ == Operation::upload && says_too_many_files()) return ErrorKind::file_slots;
+    if (says_account()) return ErrorKind::account;
+    if (status_ == 404) return kind_of_404();
+    if (status_ == 409 || (operation_ == Operation::cancel_batch && is_code({"conflict", "unexpectedentitystate"}))) {
+      return ErrorKind::conflict;
+    }
+    if (status_ == 429 || is_code({"quotaexceeded", "toomanyrequests", "rate_limit_exceeded"})) return ErrorKind::throttled;
+    if (status_ == 413 || status_ == 431) return ErrorKind::permanent;
+    // Not the provider's own words: some proxy's page. Nothing follows from it about what the provider did.
+    return readable_ ? ErrorKind::permanent : ErrorKind::unknown;
+  }
+
+ private:
+  bool says(std::string_view words) const { return text_.find(words) != std::string::npos; }
+  bool is_code(std::initializer_list<std::string_view> codes) const {
+    return std::any_of(codes.begin(), codes.end(), [this](auto code) { return code_ == code || inner_code_ == code; });
+  }
+  bool names_an_object() const {
+    return operation_ == Operation::retrieve_batch || operation_ == Operation::cancel_batch ||
+           operation_ == Operation::retrieve_file || operation_ == Operation::download || operation_ == Operation::delete_file;
+  }
+  /// A batch past its retention answers 200 with an error object (6).
+  bool says_gone() const {
+    return readable_ &&
+           (is_code({"404", "notfound", "not_found"}) || says("not found") || says("no such") || says("does not exist"));
+  }
+  /// In the code, the message or the inner error; the shape is not documented (11).
+  bool says_quota() const {
+    return says("token_limit_exceeded") || says("enqueued token limit") || (is_code({"quotaexceeded"}) && says("token"));
+  }
+  /// "input file '…' is in 'pending' state; only files with status 'Processed' are accepted" (2.3), or not visible yet.
+  bool says_file_not_ready() const {
+    if (says("cannot find file")) return true;
+    const bool unfinished = says("pending") || says("running") || says("not processed");
+    return says("file") && unfinished && (says("state") || says("status") || says("processed"));
+  }
+  bool says_too_many_files() const {
+    if (is_code({"quotaexceeded"})) return true;
+    const bool many = says("number of files") || says("too many files") || says("file count") || says("storage");
+    return many && (says("limit") || says("exceed") || says("maximum") || says("quota"));
+  }
+  bool says_account() const {
+    if (status_ == 401 || status_ == 402 || status_ == 403 || status_ == 405 || status_ == 407) return true;
+    if (is_code({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
+                 "invalid_api_key", "unauthorized", "forbidden", "model_not_found", "deploymentnotfound",
+                 "invalid_organization"})) {
+      return true;
+    }
+    if (says("insufficient_quota") || says("billing") || says("api version") || says("api-version")) return true;
+    const bool missing = says("not exist") || says("not found") || says("not be found");
+    return missing && (says("deployment") || says("the model"));
+  }
+  ErrorKind kind_of_404() const {
+    if (!names_an_object()) return ErrorKind::account;  // the collection itself is missing: wrong endpoint or api-version
+    // An unreadable body is some proxy's page; no body at all may well be the provider's own 404.
+    return readable_ || !has_body_ ? ErrorKind::not_found : ErrorKind::unknown;
+  }
+
+  Operation operation_;
+  int status_;
+  bool readable_;
+  bool has_body_;
+  std::string code_;
+  std::string inner_code_;
+  std::string text_;
+};
+
+std::string describe(int status, const ErrorBody& error, std::string_view body) {
+  if (!error.message.empty()) return error.message;
+  if (!error.code.empty()) return error.code;
+  std::string out = "HTTP ";
+  out += std::to_string(status);
+  if (status / 100 == 2) {
+    out += " without a usable body";
+  } else if (body.empty()) {
+    out += " without a body";
+  }
+  if (!body.empty()) {
+    out += ": ";
+    out += body.substr(0, 200);
+  }
+  return out;
+}
+
+void blot_out(std::string& text, std::string_view secret) {
+  if (secret.size() < 4) return;  // too short to be a secret, and "" would match everywhere
+  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 3))
+    text.replace(at, secret.size(), "***");
+}
+
+bool is_key_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+         c == '*' || c == '+' || c == '/' || c == '=';
+}
+
+/// What follows "sk-" or "Bearer ", as far as it looks like a key. OpenAI repeats a refused key half hidden.
+void blot_out_keys(std::string& text, std::string_view introduction) {
+  for (auto at = text.find(introduction); at != std::string::npos; at = text.find(introduction, at + introduction.size() + 3)) {
+    const auto begin = at + introduction.size();
+    auto end = begin;
+    while (end < text.size() && is_key_character(text[end])) ++end;
+    if (end - begin >= 8) text.replace(begin, end - begin, "***");
+  }
+}
+
+/// Cuts between characters, not within one: the message goes into JSON and into PostgreSQL.
+void truncate_utf8(std::string& text, std::size_t size) {
+  if (text.size() <= size) return;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+}
+
+}  // namespace
+
+std::string_view to_string(Operation operation) {
+  switch (operation) {
+    case Operation::upload:
+      return "upload";
+    case Operation::create_batch:
+      return "create_batch";
+    case Operation::retrieve_batch:
+      return "retrieve_batch";
+    case Operation::list_batches:
+      return "list_batches";
+    case Operation::cancel_batch:
+      return "cancel_batch";
+    case Operation::retrieve_file:
+      return "retrieve_file";
+    case Operation::download:
+      return "download";
+    case Operation::delete_file:
+      return "delete_file";
+    case Operation::list_files:
+      return "list_files";
+  }
+  return "unknown";
+}
+
+std::string printable_message(std::string_view text, std::string_view secret) {
+  std::string out;
+  out.reserve(std::min<std::size_t>(text.size(), 4 * max_message));
+  for (const char c : text.substr(0, 4 * max_message)) {
+    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+    if (!blank) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  blot_out(out, secret);
+  blot_out_keys(out, "sk-");
+  blot_out_keys(out, "Bearer ");
+  truncate_utf8(out, max_message);
+  while (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
+ProviderError classify(Operation operation, int status, const HttpHeaders& headers, std::string_view body,
+                       std::chrono::system_clock::time_point now) {
+  const ErrorBody said = parse_error_body(body);
+  ProviderError error;
+  error.kind = Refusal(operation, status, said, !body.empty()).kind();
+  error.status = status;
+  error.code = printable_message(said.code.empty() ? said.inner_code : said.code, "");
+  error.message = printable_message(describe(status, said, body), "");
+  error.retry_after = parse_retry_after(headers, now);
+  return error;
+}
+
+}  // namespace batchd

@@ -1,0 +1,60 @@
+// The provider port over HTTP: the calls that Azure OpenAI and OpenAI share, in the account's dialect.
+// Owned by the application, one for each configured provider. It keeps no state about files or batches, repeats nothing
+// that has an effect, and turns every failure into a ProviderError.
+#pragma once
+
+#include "log.hpp"
+#include "metrics.hpp"
+#include "provider/classify.hpp"
+#include "provider/dialect.hpp"
+#include "provider/provider.hpp"
+#include "runtime/http_client.hpp"
+
+#include <functional>
+#include <string>
+
+namespace batchd {
+
+struct ProviderSettings {
+  std::string name;          ///< for metrics and logs
+  std::string kind;          ///< a dialect's name: azure | azure-v1 | openai
+  std::string endpoint;      ///< the origin, with or without the API's base path
+  std::string api_version;   ///< dated Azure only
+  std::string organization;  ///< OpenAI only, "" for none
+  std::string project;
+  std::function<std::string()> api_key;  ///< asked before each call, so that a rotated key is used at once
+  HttpClientOptions http;                ///< ca_file, user agent, time-outs
+};
+
+class HttpProvider final : public Provider {
+ public:
+  /// Throws std::runtime_error with a sentence when the settings cannot be used.
+  HttpProvider(ProviderSettings settings, Metrics& metrics, Log& log);
+
+  const Dialect& dialect() const { return account_.dialect; }
+
+  Task<ProviderResult<RemoteFile>> upload(const std::filesystem::path& path, const std::string& filename) override;
+  Task<ProviderResult<CreatedBatch>> create_batch(const NewBatch& batch) override;
+  Task<ProviderResult<Batch>> retrieve_batch(const BatchId& id) override;
+  Task<ProviderResult<BatchPage>> list_batches(const std::optional<std::string>& after) override;
+  Task<ProviderResult<Batch>> cancel_batch(const BatchId& id) override;
+  Task<ProviderResult<RemoteFile>> retrieve_file(const FileId& id) override;
+  Task<ProviderResult<Bytes>> download(const FileId& id, const ByteSink& sink) override;
+  Task<ProviderResult<void>> delete_file(const FileId& id) override;
+  Task<ProviderResult<FilePage>> list_files(const std::optional<std::string>& after) override;
+
+ private:
+  /// One call: credentials, time, metrics, log line. The answer is a 2xx, or a ProviderError.
+  Task<ProviderResult<HttpResponse>> call(Operation operation, HttpRequest request, const ByteSink* sink = nullptr);
+  template <class T>
+  ProviderResult<T> read(Operation operation, ProviderResult<HttpResponse> answer, std::optional<T> (*parse)(std::string_view));
+  ProviderError unusable(Operation operation, const HttpResponse& response) const;
+
+  ProviderSettings settings_;
+  Account account_;
+  HttpClient http_;
+  Metrics& metrics_;
+  Log& log_;
+};
+
+}  // namespace batchd
