@@ -5,12 +5,12 @@
 #include "config_values.hpp"
 
 #include <toml++/toml.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <utility>
 
@@ -141,15 +141,17 @@ class Reader {
   }
 
   bool read_file() {
+    std::error_code ignored;
     std::ifstream file(sources_.file, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf())) {
-      problem(sources_.file.string(), "--config", std::strerror(errno), "a configuration file that can be read");
+    if (!file || std::filesystem::is_directory(sources_.file, ignored)) {
+      problem(sources_.file.string(), "--config", file ? "a directory" : std::strerror(errno),
+              "a configuration file that can be read");
       return false;
     }
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
     toml::table root;
     try {
-      root = toml::parse(std::move(text).str(), sources_.file.string());
+      root = toml::parse(text, sources_.file.string());
     } catch (const toml::parse_error& error) {
       const auto line = error.source().begin.line;
       problem(sources_.file.string() + ":" + std::to_string(line), "syntax", std::string(error.description()),

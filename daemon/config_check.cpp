@@ -2,6 +2,7 @@
 
 #include "config_table.hpp"
 #include "config_values.hpp"
+#include "core/endpoint.hpp"
 
 #include <arpa/inet.h>
 #include <unistd.h>
@@ -36,25 +37,6 @@ struct Desk {
     problems.push_back({std::move(place), std::move(key), std::move(found), std::move(expected), std::move(nearest)});
   }
 };
-
-std::string host_of(std::string_view endpoint) {
-  const auto scheme = endpoint.find("://");
-  if (scheme == std::string_view::npos) return "";
-  std::string_view rest = endpoint.substr(scheme + 3);
-  rest = rest.substr(0, rest.find_first_of("/?#"));
-  if (rest.starts_with('[')) return std::string(rest.substr(0, rest.find(']') + 1));
-  return std::string(rest.substr(0, rest.find(':')));
-}
-
-/// What is wrong with an endpoint, as what was expected instead; "" when it is fine.
-std::string endpoint_fault(std::string_view endpoint) {
-  const bool plain = endpoint.starts_with("http://");
-  if (!plain && !endpoint.starts_with("https://")) return "a URL that begins with https://";
-  if (host_of(endpoint).empty()) return "a URL with a host, such as https://my-resource.openai.azure.com";
-  if (endpoint.find_first_of("?#@ ") != std::string_view::npos) return "a URL without user, query or fragment";
-  if (plain && !is_loopback_endpoint(endpoint)) return "https:// (http:// is accepted on loopback only)";
-  return "";
-}
 
 bool good_name(std::string_view name) {
   constexpr std::size_t longest = 64;
@@ -143,8 +125,12 @@ void check_endpoint(const Desk& desk, ProviderConfig& provider, const std::strin
     }
     return;
   }
-  if (const std::string fault = endpoint_fault(provider.endpoint); !fault.empty()) {
-    desk.report(path + "endpoint", key + "endpoint", in_quotes(provider.endpoint), fault);
+  const auto endpoint = parse_endpoint(provider.endpoint);
+  if (endpoint.has_error()) {
+    // Whoever writes a user into the URL writes a password beside it.
+    const bool secret = provider.endpoint.find('@') != std::string::npos;
+    desk.report(path + "endpoint", key + "endpoint", secret ? "a value (not shown)" : in_quotes(provider.endpoint),
+                "an https:// URL, or an http:// one on loopback (" + endpoint.error().message + ")");
   }
   while (provider.endpoint.ends_with('/')) provider.endpoint.pop_back();
 }
@@ -305,10 +291,8 @@ std::optional<HostPort> parse_listen(std::string_view text) {
 }
 
 bool is_loopback_endpoint(std::string_view endpoint) {
-  const std::string host = host_of(endpoint);
-  if (host == "localhost" || host == "[::1]") return true;
-  in_addr address{};
-  return inet_pton(AF_INET, host.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+  const auto parsed = parse_endpoint(endpoint);
+  return parsed.has_value() && is_loopback(parsed->host);
 }
 
 std::string redact_url(std::string_view url) {
