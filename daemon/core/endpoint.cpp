@@ -73,7 +73,7 @@ boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view u
   if (!std::all_of(endpoint.host.begin(), endpoint.host.end(), is_host_character)) return refuse(url, "has an impossible host");
   if (!is_port(endpoint.port)) return refuse(url, "has an impossible port");
   if (endpoint.scheme == "http" && !is_loopback(endpoint.host)) {
-    return EndpointError{"'" + std::string(url) + "' would send credentials in the clear; http:// is accepted on loopback only"};
+    return refuse(url, "would send credentials in the clear (http:// is accepted on loopback only)");
   }
   std::string_view path = rest.substr(slash);
   while (path.ends_with('/')) path.remove_suffix(1);
