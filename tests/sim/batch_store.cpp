@@ -1,0 +1,196 @@
+#include "batch_store.hpp"
+
+#include "answers.hpp"
+
+#include <algorithm>
+
+namespace sim {
+
+void BatchStore::advance(TimePoint time) {
+  for (auto* batch : live_) {
+    while (!batch->over()) {
+      const bool can_expire = batch->state != BatchState::cancelling;
+      if (can_expire && batch->expires_at <= std::min(batch->due, time)) {
+        expire(*batch);
+      } else if (batch->due <= time) {
+        step(*batch, batch->due);
+      } else {
+        break;
+      }
+    }
+  }
+  std::erase_if(live_, [](const Batch* batch) { return batch->over(); });
+}
+
+Batch& BatchStore::create(Batch batch, const StoredFile& input, TimePoint time) {
+  batch.id = ids_.batch_id();
+  batch.number = static_cast<std::uint32_t>(batches_.size());
+  batch.input_file_id = input.id;
+  batch.input = input.facts;
+  batch.model = input.facts->model;
+  batch.requests = input.facts->requests;
+  batch.will_fail = input.facts->will_fail;
+  batch.tokens = input.facts->tokens;
+  batch.expires_at = time + settings_.window;
+  batch.listed_at = std::max(batch.listed_at, time + settings_.list_lag);
+  // An input that will be refused for what is in it holds no tokens.
+  if (batch.input->errors.empty()) batch.holds_tokens = quota_.take(batch.resource, batch.model, batch.tokens);
+  enter(batch, BatchState::validating, time, settings_.validating);
+  ledger_.batch_created();
+  if (!used_inputs_.insert(input.id).second) ledger_.input_used_again();
+  batches_.push_back(std::make_unique<Batch>(std::move(batch)));
+  auto& kept = *batches_.back();
+  live_.push_back(&kept);
+  by_id_[kept.id] = &kept;
+  return kept;
+}
+
+Batch* BatchStore::find(const std::string& resource, const std::string& id) {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() || found->second->resource != resource ? nullptr : found->second;
+}
+
+std::vector<Batch*> BatchStore::list(const std::string& resource, TimePoint time) {
+  std::vector<Batch*> out;
+  for (auto at = batches_.rbegin(); at != batches_.rend(); ++at) {
+    if ((*at)->resource == resource && (*at)->listed_at <= time) out.push_back(at->get());
+  }
+  return out;
+}
+
+bool BatchStore::needs_input(const std::string& file_id) const {
+  return std::any_of(live_.begin(), live_.end(), [&](const Batch* batch) { return batch->input_file_id == file_id; });
+}
+
+void BatchStore::cancel(Batch& batch, TimePoint time) {
+  if (batch.state == BatchState::cancelling) return;
+  if (batch.state == BatchState::in_progress) run(batch, share_done(batch, time), settings_.cancelled_lines ? Rest::cancelled : Rest::absent);
+  enter(batch, BatchState::cancelling, time, settings_.cancelling);
+}
+
+/// `at` is when the present state ends.
+void BatchStore::step(Batch& batch, TimePoint at) {
+  switch (batch.state) {
+    case BatchState::validating:
+      batch.errors = validate(batch, quota_.known(batch.model), quota_.limit(batch.model));
+      if (batch.errors.empty()) return enter(batch, BatchState::in_progress, at, settings_.running);
+      for (const auto& error : batch.errors) {
+        if (error.code == "token_limit_exceeded") continue;
+        ledger_.violation("batch " + batch.id + " refused: " + error.code + ": " + error.message +
+                          (error.line ? " (line " + std::to_string(*error.line) + ")" : ""));
+        break;
+      }
+      return enter(batch, BatchState::failed, at, {});
+    case BatchState::in_progress:
+      run(batch, batch.requests, Rest::absent);
+      return enter(batch, BatchState::finalizing, at, settings_.finalizing);
+    case BatchState::finalizing:
+      publish(batch, at);
+      return enter(batch, BatchState::completed, at, {});
+    case BatchState::cancelling:
+      publish(batch, at);
+      return enter(batch, BatchState::cancelled, at, {});
+    default: return;
+  }
+}
+
+void BatchStore::expire(Batch& batch) {
+  const auto at = batch.expires_at;
+  const bool refused = batch.state == BatchState::validating && !validate(batch, quota_.known(batch.model), 0).empty();
+  if (!refused && batch.execution == nullptr) run(batch, share_done(batch, at), Rest::expired);
+  publish(batch, at);
+  enter(batch, BatchState::expired, at, {});
+}
+
+void BatchStore::enter(Batch& batch, BatchState state, TimePoint at, Milliseconds lasts) {
+  batch.state = state;
+  batch.entered[static_cast<std::size_t>(state)] = at;
+  batch.due = at + lasts;
+  if (!batch.over()) return;
+  if (state == BatchState::failed) used_inputs_.erase(batch.input_file_id);
+  ledger_.batch_ended(std::string(name_of(state)));
+  if (batch.holds_tokens) quota_.release(batch.resource, batch.model, batch.tokens, at);
+  batch.input.reset();
+  batch.execution.reset();
+}
+
+std::uint32_t BatchStore::share_done(const Batch& batch, TimePoint at) const {
+  const auto begun = batch.entered[static_cast<std::size_t>(BatchState::in_progress)];
+  if (!begun) return 0;
+  const auto whole = std::max<std::int64_t>((batch.due - *begun).count(), 1);
+  const auto past = std::clamp<std::int64_t>((at - *begun).count(), 0, whole);
+  return static_cast<std::uint32_t>(std::uint64_t{batch.requests} * static_cast<std::uint64_t>(past) / static_cast<std::uint64_t>(whole));
+}
+
+void BatchStore::run(Batch& batch, std::uint32_t requests, Rest rest) {
+  auto execution = std::make_shared<Execution>();
+  execution->input = batch.input;
+  execution->dialect = batch.dialect;
+  execution->endpoint = batch.endpoint;
+  execution->seed = mix(settings_.seed + batch.number);
+  execution->created = unix_seconds(batch.entered[0].value());
+  execution->answer_bytes = settings_.answer_bytes;
+  execution->executed = requests;
+  execution->rest = rest;
+  measure(*execution, batch.number);
+  batch.completed = execution->completed;
+  batch.failed = execution->failed;
+  batch.input_tokens = execution->input_tokens;
+  batch.output_tokens = execution->output_tokens;
+  batch.execution = std::move(execution);
+}
+
+/// Runs the requests: enters them in the ledger, settles the once-kinds, and makes every line once to learn the lengths.
+void BatchStore::measure(Execution& execution, std::uint32_t batch_number) {
+  const AnswerWriter writer(execution);
+  const SpoolMapping mapping(*execution.input->records);
+  const auto* const records = reinterpret_cast<const RequestRecord*>(mapping.data());
+  const auto order = shuffled(execution.input->requests, execution.seed);
+  std::string scratch;
+  for (std::uint32_t at = 0; at < order.size(); ++at) {
+    const auto index = order[at];
+    const auto& record = records[index];
+    const bool ran = at < execution.executed;
+    if (!ran && execution.rest == Rest::absent) break;
+    if (ran && only_once(record.outcome) && ledger_.struck_before(record.prompt)) execution.relented.insert(index);
+    const auto outcome = ran ? execution.outcome_of(index, record) : execution.rest == Rest::expired ? Outcome::expired : Outcome::cancelled;
+    scratch.clear();
+    writer.append(scratch, ResultFile::output, index, record, outcome);
+    execution.output_bytes += scratch.size();
+    scratch.clear();
+    writer.append(scratch, ResultFile::error, index, record, outcome);
+    execution.error_bytes += scratch.size();
+    if (!ran) continue;
+    (counts_as_completed(outcome) ? execution.completed : execution.failed) += 1;
+    ledger_.executed(batch_number, record, outcome, writer.completion_tokens(outcome));
+    if (status_of(outcome) != 200) continue;
+    execution.input_tokens += record.tokens;
+    execution.output_tokens += writer.completion_tokens(outcome);
+  }
+}
+
+void BatchStore::publish(Batch& batch, TimePoint at) {
+  batch.output_file_id = publish(batch, at, ResultFile::output);
+  batch.error_file_id = publish(batch, at, ResultFile::error);
+}
+
+/// The new file's id; empty when there is no file to speak of. Azure has an error file even when it is empty.
+std::string BatchStore::publish(Batch& batch, TimePoint at, ResultFile file) {
+  const auto bytes = batch.execution == nullptr ? 0 : batch.execution->bytes(file);
+  const bool empty_one = file == ResultFile::error && batch.dialect != Dialect::openai && batch.execution != nullptr;
+  if (bytes == 0 && !empty_one) return {};
+  auto stored = std::make_shared<StoredFile>();
+  stored->id = ids_.file_id();
+  stored->resource = batch.resource;
+  stored->filename = batch.id + (file == ResultFile::output ? "_output.jsonl" : "_error.jsonl");
+  stored->purpose = "batch_output";
+  stored->bytes = bytes;
+  stored->created = stored->processed_at = stored->visible_at = at;
+  stored->result = file;
+  if (bytes > 0) stored->execution = batch.execution;
+  const auto id = stored->id;
+  files_.add(std::move(stored));
+  return id;
+}
+
+}  // namespace sim

@@ -1,0 +1,78 @@
+#include "control_calls.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+
+namespace sim {
+namespace {
+
+Reply complaint(int status, const std::string& message) { return json_reply(status, boost::json::object{{"error", message}}); }
+
+boost::json::object detail(const Batch& batch) {
+  return {{"id", batch.id},
+          {"resource", batch.resource},
+          {"input_file_id", batch.input_file_id},
+          {"metadata", batch.metadata},
+          {"status", name_of(batch.state)},
+          {"model", batch.model},
+          {"requests", batch.requests},
+          {"tokens", batch.tokens},
+          {"completed", batch.completed},
+          {"failed", batch.failed}};
+}
+
+}  // namespace
+
+Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
+  const bool get = head.method == "GET", post = head.method == "POST";
+  if (get && head.path == "/sim/ledger") return ledger(head);
+  if (get && head.path == "/sim/ledger/executions") {
+    Reply reply;
+    reply.content_type = "application/jsonl";
+    reply.source = world_.ledger.executions([world = shared_](std::uint32_t number) { return world->batches.all()[number]->id; });
+    return reply;
+  }
+  if (post && head.path == "/sim/faults") return add_faults(body);
+  if (head.method == "DELETE" && head.path == "/sim/faults") {
+    world_.faults.clear();
+    return json_reply(200, boost::json::object{{"pending", 0}});
+  }
+  if (post && head.path == "/sim/reset") {
+    reset_();
+    return json_reply(200, boost::json::object{{"reset", true}});
+  }
+  return complaint(404, "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST /sim/reset.");
+}
+
+Reply ControlCalls::ledger(const RequestHead& head) {
+  boost::json::object out;
+  world_.ledger.describe(out);
+  world_.quota.describe(out);
+  out["files_now"] = world_.files.size();
+  out["faults_pending"] = world_.faults.pending();
+  out["faults_struck"] = world_.faults.struck();
+  std::map<std::string, std::uint64_t> by_status;
+  for (const auto& batch : world_.batches.all()) ++by_status[std::string(name_of(batch->state))];
+  boost::json::object statuses;
+  for (const auto& [status, count] : by_status) statuses[status] = count;
+  out["batches"] = std::move(statuses);
+  if (head.query.contains("details")) {
+    boost::json::array details;
+    for (const auto& batch : world_.batches.all()) details.push_back(detail(*batch));
+    out["details"] = std::move(details);
+  }
+  return json_reply(200, out);
+}
+
+Reply ControlCalls::add_faults(const std::string& body) {
+  boost::system::error_code error;
+  const auto parsed = boost::json::parse(body, error);
+  if (error) return complaint(400, "The body is not JSON.");
+  const boost::json::array rules = parsed.is_array() ? parsed.get_array() : boost::json::array{parsed};
+  for (const auto& rule : rules) {
+    if (const auto fault = world_.faults.add(rule)) return complaint(400, *fault);
+  }
+  return json_reply(200, boost::json::object{{"pending", world_.faults.pending()}});
+}
+
+}  // namespace sim

@@ -1,0 +1,64 @@
+// Everything that a command line can ask of the simulator, with the defaults that answer a small batch within a second.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sim {
+
+using Milliseconds = std::chrono::milliseconds;
+using TimePoint = std::chrono::time_point<std::chrono::system_clock, Milliseconds>;
+
+inline TimePoint now() { return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now()); }
+inline std::int64_t unix_seconds(TimePoint time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
+
+enum class QuotaMode { late, fast };
+
+struct Settings {
+  std::string bind = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::string port_file;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string dir;
+
+  Milliseconds validating{200};
+  Milliseconds running{500};
+  Milliseconds finalizing{200};
+  Milliseconds cancelling{200};
+  Milliseconds file_pending{0};
+  Milliseconds list_lag{0};
+  Milliseconds file_invisible{0};
+  Milliseconds release_lag{0};
+  Milliseconds window{std::chrono::hours(24)};
+
+  std::size_t answer_bytes = 200;
+  std::uint64_t seed = 1;
+  bool cancelled_lines = false;
+
+  std::vector<std::string> keys;
+  std::size_t max_files = 500;
+  bool count_outputs = true;
+  std::map<std::string, std::uint64_t> deployments;
+  std::uint64_t limit = 1'000'000'000'000;
+  QuotaMode quota_mode = QuotaMode::late;
+  std::string count = "bytes4";
+  std::string token_table;
+
+  bool strict = true;
+  bool light_ledger = false;
+  bool log = false;
+  bool resource_per_host = false;
+  std::vector<std::string> faults;
+};
+
+/// Reads argv. Returns nothing to go on, or the exit code when there is nothing more to do (help, or bad usage).
+int read_command_line(int argc, char** argv, Settings& settings, bool& go_on);
+
+/// "500ms", "2s", "1m", "24h", "0". Throws std::invalid_argument.
+Milliseconds parse_duration(const std::string& text);
+
+}  // namespace sim
