@@ -47,7 +47,7 @@ struct HttpClient::Impl {
   Impl(Endpoint endpoint, HttpClientOptions settings)
       : origin(std::move(endpoint)), options(std::move(settings)), tls(make_tls_context(options.ca_file)) {}
 
-  Task<HttpResult> exchange(const HttpRequest& request, const BodySink* sink);
+  Task<HttpResult> exchange(const HttpRequest& request, const DownloadSink* sink);
   std::string header_for(const HttpRequest& request, const OutgoingBody& body) const;
   std::unique_ptr<HttpTransport> take_idle(bool for_post);
   void keep(std::unique_ptr<HttpTransport> transport);
@@ -97,7 +97,7 @@ void HttpClient::Impl::keep(std::unique_ptr<HttpTransport> transport) {
   idle.push_back({std::move(transport), steady_clock::now()});
 }
 
-Task<HttpResult> HttpClient::Impl::exchange(const HttpRequest& request, const BodySink* sink) {
+Task<HttpResult> HttpClient::Impl::exchange(const HttpRequest& request, const DownloadSink* sink) {
   const auto deadline = steady_clock::now() + request.timeout.value_or(options.call_timeout);
   std::string problem = check_request(request);
   OutgoingBody body;
@@ -132,7 +132,7 @@ Task<HttpResult> HttpClient::send(const HttpRequest& request) {
   return impl_->exchange(request, nullptr);
 }
 
-Task<HttpResult> HttpClient::download(const HttpRequest& request, const BodySink& sink) {
+Task<HttpResult> HttpClient::download(const HttpRequest& request, const DownloadSink& sink) {
   return impl_->exchange(request, &sink);
 }
 

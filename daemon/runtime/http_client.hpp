@@ -70,7 +70,7 @@ struct HttpError {
 using HttpResult = boost::system::result<HttpResponse, HttpError>;
 
 /// Receives the next bytes of a download; the next are read when it returns. What it throws ends the call.
-using BodySink = std::function<Task<void>(std::string_view)>;
+using DownloadSink = std::function<Task<void>(std::string_view)>;
 
 class HttpClient {
  public:
@@ -87,7 +87,7 @@ class HttpClient {
   /// The same, but the body of a 2xx answer goes to `sink` in pieces of at most 128 KiB. A body that ends before its
   /// length, or without its last chunk, is an `unknown` error; what the sink has seen by then is a prefix.
   /// Other answers are buffered as by send(), cut at 64 KiB.
-  Task<HttpResult> download(const HttpRequest& request, const BodySink& sink);
+  Task<HttpResult> download(const HttpRequest& request, const DownloadSink& sink);
 
  private:
   struct Impl;

@@ -54,7 +54,7 @@ struct ExchangeResult {
 
 class HttpExchange {
  public:
-  HttpExchange(HttpTransport& transport, const ExchangeLimits& limits, const BodySink* sink)
+  HttpExchange(HttpTransport& transport, const ExchangeLimits& limits, const DownloadSink* sink)
       : transport_(transport), limits_(limits), sink_(sink) {}
 
   Task<ExchangeResult> run(std::string header, const OutgoingBody& body);
@@ -74,7 +74,7 @@ class HttpExchange {
 
   HttpTransport& transport_;
   ExchangeLimits limits_;
-  const BodySink* sink_;
+  const DownloadSink* sink_;
   std::optional<Parser> parser_;
   std::string input_;  // bytes read and not parsed yet are input_[parsed_, filled_)
   std::size_t parsed_ = 0;
