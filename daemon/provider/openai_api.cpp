@@ -72,7 +72,12 @@ Task<ProviderResult<HttpResponse>> HttpProvider::call(Operation operation, HttpR
   const std::string key = settings_.api_key();
   for (auto& header : auth_headers(account_, key)) request.headers.push_back(std::move(header));
   const auto started = std::chrono::steady_clock::now();
-  HttpResult result = sink ? co_await http_.download(request, *sink) : co_await http_.send(request);
+  HttpResult result;
+  if (sink) {
+    result = co_await http_.download(request, *sink);
+  } else {
+    result = co_await http_.send(request);
+  }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   const int status = result ? result->status : 0;
   metrics_.provider_call(settings_.name, to_string(operation), status, took);

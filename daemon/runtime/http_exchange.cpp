@@ -179,9 +179,10 @@ Task<std::string> HttpExchange::receive_body() {
       if (at_end_) break;
     }
   }
-  const std::string rest =
-      cut_short_ ? std::string() : co_await deliver(std::string_view(piece).substr(0, piece.size() - body.size));
-  if (!rest.empty()) co_return rest;
+  if (!cut_short_) {
+    std::string error = co_await deliver(std::string_view(piece).substr(0, piece.size() - body.size));
+    if (!error.empty()) co_return error;
+  }
   if (parser_->is_done() || cut_short_) co_return "";
   // Without a length and without chunks only a proper end of stream tells a whole body from a cut one.
   if (cleanly_ && parser_->need_eof() && !parser_->content_length() && !parser_->chunked()) co_return "";
