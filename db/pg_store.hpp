@@ -12,6 +12,8 @@
 
 namespace batchd {
 
+class HintListener;
+
 class PgStore final : public Store {
  public:
   /// `database`, `pool` and `metrics` outlive the store.
@@ -31,6 +33,7 @@ class PgStore final : public Store {
   Task<std::vector<DeploymentLoad>> deployments() override;
   Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
   Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
+  Task<int> expire_overdue() override;
   Task<void> maintain() override;
 
   Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) override;
@@ -57,7 +60,6 @@ class PgStore final : public Store {
   Database& database_;
   BlockingPool& pool_;
   Metrics& metrics_;
-  class HintListener;
   std::unique_ptr<HintListener> hints_;
 };
 

@@ -1,0 +1,17 @@
+// Turns the configured URL into what libpq gets: the same, plus time-outs and a name where it gives none.
+// It never lets the URL, which may hold a password, into an error.
+#pragma once
+
+#include "core/types.hpp"
+
+#include <string>
+
+namespace batchd {
+
+/// Throws std::invalid_argument, without repeating any part of `url`, when libpq cannot read it.
+std::string make_conninfo(const std::string& url, Milliseconds connect_timeout);
+
+/// The first line of a database error, without what could be a row's content; never empty.
+std::string first_line(const std::string& message);
+
+}  // namespace batchd

@@ -1,0 +1,153 @@
+// Replicas, roles, the instance and the configured deployments.
+#include "db/pg_store.hpp"
+
+#include "db/hint_listener.hpp"
+#include "db/migrator.hpp"
+#include "db/pg_store_run.hpp"
+#include "db/queries.hpp"
+
+#include <random>
+#include <stdexcept>
+
+namespace batchd {
+namespace {
+
+Term random_term() {
+  std::random_device source;
+  const auto bits = (static_cast<std::uint64_t>(source()) << 32U) | source();
+  return Term{static_cast<std::int64_t>(bits >> 1U)};  // positive, so that it reads well in logs
+}
+
+Term join_replica(Database& database, const ReplicaInfo& replica) {
+  return transact(database, [&](Transaction& tx) {
+    for (;;) {
+      const Term term = random_term();
+      if (!tx.run(queries::join_replica, term.value, replica.host, replica.pid, replica.version).empty()) return term;
+    }
+  });
+}
+
+int leave_all(Database& database, Term term) {
+  return transact(database, [&](Transaction& tx) {
+    tx.run(queries::release_shards, term.value);
+    tx.run(queries::release_roles, term.value);
+    tx.run(queries::remove_replica, term.value);
+    return 0;
+  });
+}
+
+bool take_role(Database& database, Term term, const std::string& role) {
+  return transact(database, [&](Transaction& tx) {
+    return !tx.run(queries::holds_role, term.value, role).empty() || !tx.run(queries::take_role, term.value, role).empty();
+  });
+}
+
+std::string read_instance(Database& database) {
+  return transact(database, [](Transaction& tx) {
+    const auto rows = tx.run(queries::instance_id);
+    if (rows.empty()) throw StoreError("database: batchd.instance is empty: run `batchd migrate`");
+    return rows[0][0].as<std::string>();
+  });
+}
+
+int publish_all(Database& database, const std::vector<DeploymentSettings>& deployments) {
+  return transact(database, [&](Transaction& tx) {
+    const auto generation = tx.run(queries::next_generation)[0][0].as<std::int64_t>();
+    for (const DeploymentSettings& d : deployments) {
+      tx.run(queries::publish_deployment, d.name, d.provider, d.model, d.enqueued_token_limit, generation);
+    }
+    tx.run(queries::retire_deployments, generation);
+    return 0;
+  });
+}
+
+/// A statement whose only answer is how many rows it touched.
+template <class... Args>
+std::int64_t touch(Database& database, const char* sql, const Args&... args) {
+  return transact(database, [&](Transaction& tx) { return static_cast<std::int64_t>(tx.run(sql, args...).affected_rows()); });
+}
+
+int check_schema(Database& database) {
+  const SchemaReport report = Migrator(database).check();
+  if (!report.ok()) throw StoreError(report.sentence);
+  return 0;
+}
+
+}  // namespace
+
+std::string from_hex(std::string_view hex) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
+  std::string bytes;
+  bytes.reserve(hex.size() / 2);
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+  return bytes;
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    hex += digits[byte >> 4U];
+    hex += digits[byte & 15U];
+  }
+  return hex;
+}
+
+PgStore::PgStore(Database& database, BlockingPool& pool, Metrics& metrics)
+    : database_(database), pool_(pool), metrics_(metrics), hints_(std::make_unique<HintListener>(database)) {}
+
+PgStore::~PgStore() = default;
+
+Task<Term> PgStore::join(const ReplicaInfo& replica) {
+  co_return co_await run([&db = database_, replica] { return join_replica(db, replica); });
+}
+
+Task<bool> PgStore::heartbeat(Term term) {
+  const auto touched = co_await run([&db = database_, term] { return touch(db, queries::beat, term.value); });
+  co_return touched == 1;
+}
+
+Task<void> PgStore::leave(Term term) {
+  co_await run([&db = database_, term] { return leave_all(db, term); });
+}
+
+Task<int> PgStore::bury_dead(Milliseconds ttl) {
+  const auto buried = co_await run([&db = database_, ttl] { return touch(db, queries::bury_dead, ttl.count()); });
+  co_return static_cast<int>(buried);
+}
+
+Task<bool> PgStore::hold_role(Term term, std::string_view role) {
+  co_return co_await run([&db = database_, term, name = std::string(role)] { return take_role(db, term, name); });
+}
+
+Task<void> PgStore::drop_role(Term term, std::string_view role) {
+  co_await run([&db = database_, term, name = std::string(role)] { return touch(db, queries::drop_role, term.value, name); });
+}
+
+Task<std::string> PgStore::instance_id() {
+  co_return co_await run([&db = database_] { return read_instance(db); });
+}
+
+Task<void> PgStore::publish(Term, const std::vector<DeploymentSettings>& deployments) {
+  co_await run([&db = database_, deployments] { return publish_all(db, deployments); });
+}
+
+Task<void> PgStore::pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) {
+  co_await run([&db = database_, name = std::string(deployment), why = std::string(reason), duration] {
+    return touch(db, queries::pause_deployment, name, why, duration.count());
+  });
+}
+
+Task<void> PgStore::resume_deployment(std::string_view deployment) {
+  co_await run([&db = database_, name = std::string(deployment)] { return touch(db, queries::resume_deployment, name); });
+}
+
+Task<void> PgStore::ping() {
+  co_await run([&db = database_] { return check_schema(db); });
+}
+
+Task<bool> PgStore::wait_for_hint(Milliseconds most) { co_return co_await hints_->wait(pool_, most); }
+
+}  // namespace batchd

@@ -1,0 +1,85 @@
+// Gauges and pages: from counters and live shards, never by counting requests.
+#include "db/pg_store_run.hpp"
+#include "db/queries.hpp"
+
+namespace batchd {
+namespace {
+
+std::vector<DeploymentLoad> read_loads(Transaction& tx) {
+  std::vector<DeploymentLoad> loads;
+  for (const auto& row : tx.run(queries::deployment_loads)) {
+    DeploymentLoad load;
+    load.name = row[0].as<std::string>();
+    load.provider = row[1].as<std::string>();
+    load.model = row[2].as<std::string>();
+    load.limit = row[3].as<Tokens>();
+    load.reserved = row[4].as<Tokens>();
+    load.staged = row[5].as<int>();
+    load.staged_tokens = row[6].as<Tokens>();
+    load.live = row[7].as<int>();
+    load.paused = row[8].as<bool>();
+    if (load.paused) load.pause_reason = row[9].as<std::string>();
+    loads.push_back(std::move(load));
+  }
+  return loads;
+}
+
+StoreGauges read_gauges(Database& database) {
+  return transact(database, [](Transaction& tx) {
+    StoreGauges gauges;
+    const auto totals = tx.run(queries::totals);
+    gauges.accepted = totals[0][0].as<std::int64_t>();
+    gauges.queued = totals[0][1].as<std::int64_t>();
+    gauges.in_flight = totals[0][2].as<std::int64_t>();
+    int column = 3;
+    for (const Outcome outcome : {Outcome::succeeded, Outcome::failed, Outcome::cancelled, Outcome::expired}) {
+      gauges.settled[std::string(to_string(outcome))] = totals[0][column++].as<std::int64_t>();
+    }
+    for (const ShardState state :
+         {ShardState::planned, ShardState::uploaded, ShardState::submitted, ShardState::finished, ShardState::merged}) {
+      gauges.shards[std::string(to_string(state))] = 0;
+    }
+    for (const auto& row : tx.run(queries::shard_states)) gauges.shards[row[0].as<std::string>()] = row[1].as<std::int64_t>();
+    for (const auto& row : tx.run(queries::queued_by_model)) gauges.queued_by_model[row[0].as<std::string>()] = row[1].as<std::int64_t>();
+    gauges.oldest_queued = Milliseconds{tx.run(queries::oldest_queued)[0][0].as<std::int64_t>()};
+    gauges.submissions_unknown = tx.run(queries::submissions_unknown)[0][0].as<std::int64_t>();
+    gauges.deployments = read_loads(tx);
+    return gauges;
+  });
+}
+
+std::vector<JobProgress> read_jobs(Database& database, int most) {
+  return transact(database, [most](Transaction& tx) {
+    std::vector<JobProgress> jobs;
+    for (const auto& row : tx.run(queries::some_jobs, most)) {
+      JobProgress job;
+      job.job = row[0].as<std::string>();
+      job.queued = row[2].as<std::int64_t>();
+      job.in_flight = row[3].as<std::int64_t>();
+      job.succeeded = row[4].as<std::int64_t>();
+      job.failed = row[5].as<std::int64_t>();
+      job.cancelled = row[6].as<std::int64_t>();
+      job.expired = row[7].as<std::int64_t>();
+      job.input_tokens = row[8].as<Tokens>();
+      job.output_tokens = row[9].as<Tokens>();
+      jobs.push_back(std::move(job));
+    }
+    return jobs;
+  });
+}
+
+}  // namespace
+
+Task<std::vector<DeploymentLoad>> PgStore::deployments() {
+  co_return co_await run([&db = database_] { return transact(db, read_loads); });
+}
+
+Task<StoreGauges> PgStore::gauges() {
+  co_return co_await run([&db = database_] { return read_gauges(db); });
+}
+
+Task<std::vector<JobProgress>> PgStore::jobs(int most) {
+  co_return co_await run([&db = database_, most] { return read_jobs(db, most); });
+}
+
+}  // namespace batchd

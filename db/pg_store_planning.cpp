@@ -1,0 +1,98 @@
+// From the queue to shards.
+#include "db/pg_store_run.hpp"
+#include "db/queries.hpp"
+
+namespace batchd {
+namespace {
+
+constexpr int fold_most = 20'000;
+
+int fold_all(Database& database) {
+  // A fold is bounded, so that its locks and its undo are; a few in a row keep up with single-row producers.
+  for (int round = 0; round < 10; ++round) {
+    const auto folded = transact(database, [](Transaction& tx) { return tx.run(queries::fold, fold_most)[0][0].as<std::int64_t>(); });
+    if (folded < fold_most) break;
+  }
+  return 0;
+}
+
+std::vector<Flow> read_backlog(Database& database) {
+  fold_all(database);
+  return transact(database, [](Transaction& tx) {
+    std::vector<Flow> flows;
+    for (const auto& row : tx.run(queries::waiting_flows)) {
+      Flow flow;
+      flow.id = FlowId{row[0].as<std::int64_t>()};
+      flow.lane = {row[1].as<std::string>(), row[2].as<std::string>()};
+      flow.job = row[3].as<std::string>();
+      flow.priority = row[4].as<int>();
+      flow.requests = row[5].as<std::int64_t>();
+      flow.bytes = row[6].as<Bytes>();
+      flow.returned = row[7].as<std::int64_t>();
+      flow.waiting = Milliseconds{row[8].as<std::int64_t>()};
+      if (!row[9].is_null()) flow.deadline_in = Milliseconds{row[9].as<std::int64_t>()};
+      flows.push_back(std::move(flow));
+    }
+    return flows;
+  });
+}
+
+std::optional<PlannedShard> plan_shard(Database& database, Term term, const PlanOrder& order) {
+  return transact(
+      database,
+      [&](Transaction& tx) {
+        const auto rows = tx.run(queries::plan_shard, term.value, order.lane.model, order.lane.endpoint, order.deployment,
+                                 array_of(order.flows, [](FlowId id) { return id.value; }), order.max_requests, order.max_bytes,
+                                 order.bytes_per_request, order.tokens_per_byte);
+        if (rows.empty()) return std::optional<PlannedShard>{};
+        return std::optional(PlannedShard{ShardId{rows[0][0].as<std::int64_t>()}, rows[0][1].as<std::int64_t>(), rows[0][2].as<Bytes>()});
+      },
+      database.settings().bulk_timeout);
+}
+
+int fail_unserved(Database& database, Term term, const std::vector<std::string>& served, Milliseconds after) {
+  return transact(database, [&](Transaction& tx) {
+    if (tx.run(queries::holds_plan, term.value).empty()) return 0;
+    const std::string models = text_array_of(served, [](const std::string& model) -> const std::string& { return model; });
+    return tx.run(queries::fail_unroutable_queued, models, after.count())[0][0].as<int>() +
+           tx.run(queries::fail_unroutable_returned, models, after.count())[0][0].as<int>();
+  });
+}
+
+int expire(Database& database) {
+  return transact(database, [](Transaction& tx) {
+    return tx.run(queries::expire_overdue_queued)[0][0].as<int>() + tx.run(queries::expire_overdue_returned)[0][0].as<int>();
+  });
+}
+
+int keep_house(Database& database) {
+  fold_all(database);
+  return transact(database, [](Transaction& tx) {
+    tx.run(queries::make_partitions);
+    return 0;
+  });
+}
+
+}  // namespace
+
+Task<std::vector<Flow>> PgStore::backlog() {
+  co_return co_await run([&db = database_] { return read_backlog(db); });
+}
+
+Task<std::optional<PlannedShard>> PgStore::plan(Term term, const PlanOrder& order) {
+  co_return co_await run([&db = database_, term, order] { return plan_shard(db, term, order); });
+}
+
+Task<int> PgStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
+  co_return co_await run([&db = database_, term, served, after] { return fail_unserved(db, term, served, after); });
+}
+
+Task<int> PgStore::expire_overdue() {
+  co_return co_await run([&db = database_] { return expire(db); });
+}
+
+Task<void> PgStore::maintain() {
+  co_await run([&db = database_] { return keep_house(db); });
+}
+
+}  // namespace batchd

@@ -1,0 +1,168 @@
+// Shards: leasing them, saving what they became, what they hold.
+#include "db/pg_store_run.hpp"
+#include "db/queries.hpp"
+
+namespace batchd {
+namespace {
+
+template <class Id>
+std::optional<Id> remote_id(const pqxx::row& row, const char* column) {
+  auto text = row[column].as<std::string>();
+  if (text.empty()) return std::nullopt;
+  return Id{std::move(text)};
+}
+
+Shard to_shard(const pqxx::row& row) {
+  Shard shard;
+  shard.id = ShardId{row["id"].as<std::int64_t>()};
+  shard.lane = {row["model"].as<std::string>(), row["endpoint"].as<std::string>()};
+  shard.deployment = row["deployment"].as<std::string>();
+  shard.provider = row["provider"].as<std::string>();
+  shard.priority = row["priority"].as<int>();
+  shard.state = parse_shard_state(row["state"].as<std::string>()).value();
+  shard.attempt = row["attempt"].as<int>();
+  shard.requests = row["requests"].as<std::int64_t>();
+  shard.bytes = row["bytes"].as<Bytes>();
+  shard.tokens = row["tokens"].as<Tokens>();
+  shard.reserved = row["reserved"].as<Tokens>();
+  shard.intent = row["intent"].as<bool>();
+  shard.looks = row["looks"].as<int>();
+  shard.input_file = remote_id<FileId>(row, "input_file");
+  shard.batch = remote_id<BatchId>(row, "batch_id");
+  shard.batch_status = parse_batch_status(row["batch_status"].as<std::string>());
+  shard.output_file = remote_id<FileId>(row, "output_file");
+  shard.error_file = remote_id<FileId>(row, "error_file");
+  shard.finish_reason = parse_finish_reason(row["finish_reason"].as<std::string>()).value();
+  shard.error = row["error"].as<std::string>();
+  shard.failures = row["failures"].as<int>();
+  shard.intent_age = Milliseconds{row["intent_age"].as<std::int64_t>()};
+  shard.state_age = Milliseconds{row["state_age"].as<std::int64_t>()};
+  return shard;
+}
+
+template <class Id>
+std::string text_of(const std::optional<Id>& id) {
+  return id ? id->value : std::string{};
+}
+
+std::vector<Shard> lease_shards(Database& database, Term term, ShardState state, int most, const std::vector<ShardId>& busy) {
+  return transact(database, [&](Transaction& tx) {
+    std::vector<Shard> shards;
+    const std::string held = array_of(busy, [](ShardId id) { return id.value; });
+    for (const auto& row : tx.run(queries::lease_shards, term.value, std::string(to_string(state)), most, held)) {
+      shards.push_back(to_shard(row));
+    }
+    return shards;
+  });
+}
+
+std::optional<Shard> lease_given(Database& database, Term term, ShardId shard, ShardState state) {
+  return transact(database, [&](Transaction& tx) {
+    const auto rows = tx.run(queries::lease_one, term.value, shard.value, std::string(to_string(state)));
+    return rows.empty() ? std::nullopt : std::optional(to_shard(rows[0]));
+  });
+}
+
+/// Thrown to roll a transaction back when the work turns out not to be possible.
+struct NoRoom {};
+
+void release_members(Transaction& tx, const Shard& shard) {
+  const auto decided = tx.run(queries::release_progress, shard.id.value);
+  const auto count = decided.empty() ? 0 : decided[0][0].as<std::int64_t>();
+  if (count != shard.requests) {
+    throw StoreError("shard " + std::to_string(shard.id.value) + " cannot be merged: " + std::to_string(count) + " of " +
+                     std::to_string(shard.requests) + " requests are decided");
+  }
+  tx.run(queries::release_members, shard.id.value);
+}
+
+SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard& after, bool keep_lease) {
+  const auto saved =
+      tx.run(queries::save_shard, before.id.value, term.value, std::string(to_string(before.state)), before.attempt, before.intent,
+             std::string(to_string(after.state)), after.attempt, after.bytes, after.tokens, after.reserved, after.intent, after.looks,
+             text_of(after.input_file), text_of(after.batch), std::string(to_string(after.batch_status)), text_of(after.output_file),
+             text_of(after.error_file), std::string(to_string(after.finish_reason)), after.error, after.failures, after.due_in.count(),
+             keep_lease, before.reserved);
+  if (saved.empty()) return SaveResult::lost;
+  const Tokens growth = after.reserved - before.reserved;
+  if (growth != 0 && tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth).affected_rows() == 0) throw NoRoom{};
+  if (after.state == ShardState::merged && before.state != ShardState::merged) release_members(tx, after);
+  return SaveResult::saved;
+}
+
+SaveResult save_shard(Database& database, Term term, const Shard& before, const Shard& after, bool keep_lease) {
+  try {
+    return transact(database, [&](Transaction& tx) { return save_in(tx, term, before, after, keep_lease); });
+  } catch (const NoRoom&) {
+    return SaveResult::no_room;
+  }
+}
+
+ShardContents read_contents(Database& database, ShardId shard) {
+  return transact(database, [&](Transaction& tx) {
+    std::vector<MemberChunk> chunks;
+    for (const auto& row : tx.run(queries::shard_members, shard.value)) {
+      auto ranges = parse_multirange(row[1].as<std::string>());
+      if (!ranges) throw StoreError("shard " + std::to_string(shard.value) + " has unreadable members");
+      chunks.push_back({FlowId{row[0].as<std::int64_t>()}, std::move(*ranges)});
+    }
+    ShardContents contents;
+    contents.members = Members(std::move(chunks));
+    const auto size = contents.members.size();
+    const auto decided = tx.run(queries::shard_decided, shard.value);
+    contents.decided = decided.empty() ? Bitmap(size) : Bitmap(from_hex(decided[0][0].as<std::string>()), size);
+    for (const auto& row : tx.run(queries::member_attempts, shard.value)) {
+      contents.attempts.emplace(RequestId{row[0].as<std::int64_t>()}, row[1].as<int>());
+    }
+    return contents;
+  });
+}
+
+std::vector<LiveBatch> read_live_batches(Database& database, const std::string& provider) {
+  return transact(database, [&](Transaction& tx) {
+    std::vector<LiveBatch> batches;
+    for (const auto& row : tx.run(queries::live_batches, provider)) {
+      batches.push_back({ShardId{row[0].as<std::int64_t>()}, BatchId{row[1].as<std::string>()},
+                         parse_batch_status(row[2].as<std::string>())});
+    }
+    return batches;
+  });
+}
+
+int write_status(Database& database, const std::vector<LiveBatch>& batches) {
+  return transact(database, [&](Transaction& tx) {
+    tx.run(queries::note_status, array_of(batches, [](const LiveBatch& b) { return b.shard.value; }),
+           text_array_of(batches, [](const LiveBatch& b) -> const std::string& { return b.batch.value; }),
+           text_array_of(batches, [](const LiveBatch& b) { return to_string(b.status); }));
+    return 0;
+  });
+}
+
+}  // namespace
+
+Task<std::vector<Shard>> PgStore::lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) {
+  co_return co_await run([&db = database_, term, state, most, busy] { return lease_shards(db, term, state, most, busy); });
+}
+
+Task<std::optional<Shard>> PgStore::lease_one(Term term, ShardId shard, ShardState state) {
+  co_return co_await run([&db = database_, term, shard, state] { return lease_given(db, term, shard, state); });
+}
+
+Task<SaveResult> PgStore::save(Term term, const Shard& before, const Shard& after, bool keep_lease) {
+  co_return co_await run([&db = database_, term, before, after, keep_lease] { return save_shard(db, term, before, after, keep_lease); });
+}
+
+Task<ShardContents> PgStore::contents(ShardId shard) {
+  co_return co_await run([&db = database_, shard] { return read_contents(db, shard); });
+}
+
+Task<std::vector<LiveBatch>> PgStore::live_batches(std::string_view provider) {
+  co_return co_await run([&db = database_, name = std::string(provider)] { return read_live_batches(db, name); });
+}
+
+Task<void> PgStore::note_status(Term, const std::vector<LiveBatch>& batches) {
+  if (batches.empty()) co_return;
+  co_await run([&db = database_, batches] { return write_status(db, batches); });
+}
+
+}  // namespace batchd

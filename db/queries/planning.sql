@@ -1,0 +1,145 @@
+-- From the queue to shards.
+
+-- name: fold
+-- Rolls up what producers and settling have announced.
+SELECT batchd.fold($1::int);
+
+-- name: waiting_flows
+-- Flows with something to plan: queued rows by the counters, returned ones that are due by a bounded look at their index.
+SELECT f.flow, f.model, f.endpoint, f.job, f.priority, greatest(f.queued, 0) AS queued, greatest(f.queued_bytes, 0) AS queued_bytes,
+       coalesce(d.due, 0) AS due,
+       coalesce(1000 * extract(epoch FROM clock_timestamp() -
+         least(CASE WHEN f.queued > 0 THEN greatest(f.waiting_since, c.waiting_since) END, d.oldest)), 0)::bigint AS waiting_ms,
+       (1000 * extract(epoch FROM f.deadline - clock_timestamp()))::bigint AS deadline_ms
+FROM batchd.flow f
+LEFT JOIN batchd.flow_cursor c USING (flow)
+LEFT JOIN LATERAL (SELECT count(*) AS due, min(due_at) AS oldest
+                   FROM (SELECT y.due_at FROM batchd.retry y WHERE y.flow = f.flow AND y.due_at <= statement_timestamp()
+                         ORDER BY y.flow, y.due_at LIMIT 100000) first) d ON f.returned > 0
+WHERE (f.queued > 0 OR f.returned > 0) AND (f.queued > 0 OR d.due > 0)
+ORDER BY f.priority DESC, f.deadline, f.waiting_since, f.flow
+LIMIT 10000;
+
+-- name: deployment_loads
+-- Configured deployments with what is reserved, staged and live there: touches live shards only.
+SELECT d.name, d.provider, d.model, d.enqueued_token_limit, d.reserved, coalesce(s.staged, 0), coalesce(s.staged_tokens, 0),
+       coalesce(s.live, 0), coalesce(d.paused_until > clock_timestamp(), false) AS paused, coalesce(d.pause_reason, '')
+FROM batchd.deployment d
+LEFT JOIN (SELECT deployment,
+                  count(*) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged,
+                  sum(tokens) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged_tokens,
+                  count(*) FILTER (WHERE state = 'submitted' OR intent_at IS NOT NULL) AS live
+           FROM batchd.shard WHERE state <> 'closed' AND state IN ('planned', 'uploaded', 'submitted') GROUP BY deployment) s
+       ON s.deployment = d.name
+WHERE d.configured ORDER BY d.name;
+
+-- name: plan_shard
+-- Binds the next requests of a lane's flows to a new shard.
+SELECT shard, members, file_bytes
+FROM batchd.plan_shard($1::bigint, $2, $3, $4, $5::bigint[], $6::bigint, $7::bigint, $8::int, $9::double precision);
+
+-- name: holds_plan
+-- Locks the role `plan` for this transaction; no row when the term does not hold it.
+SELECT FROM batchd.role WHERE name = 'plan' AND owner = $1::bigint FOR NO KEY UPDATE;
+
+-- name: fail_unroutable_queued
+-- Settles queued requests of models that nobody serves and that have waited longer than so many milliseconds.
+WITH late AS MATERIALIZED (
+  SELECT q.place
+  FROM batchd.flow f
+  CROSS JOIN LATERAL (SELECT ctid AS place, id FROM batchd.queue w WHERE w.flow = f.flow ORDER BY w.flow, w.xact, w.id LIMIT 1000) q
+  CROSS JOIN LATERAL (SELECT r.created_at, r.deadline FROM batchd.request r WHERE r.id = q.id) r
+  WHERE f.queued > 0 AND f.model <> ALL ($1::text[]) AND r.created_at < clock_timestamp() - $2::bigint * interval '1 ms'
+  LIMIT 1000
+), gone AS (
+  DELETE FROM batchd.queue WHERE ctid = ANY (ARRAY(SELECT place FROM late)) RETURNING flow, id, bytes
+), settled AS (
+  INSERT INTO batchd.answer (request_id, outcome, error, attempt)
+  SELECT g.id, 'failed', json_build_object('code', 'no_deployment', 'message',
+         format('no configured deployment serves the model %s', f.model))::text, 0
+  FROM gone g JOIN batchd.flow f USING (flow)
+), counted AS (
+  INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, queued, queued_bytes, failed)
+  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), -sum(g.bytes), count(*)
+  FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
+)
+SELECT count(*) FROM gone;
+
+-- name: fail_unroutable_returned
+-- The same for requests that were sent before, by a deployment that is gone.
+WITH late AS MATERIALIZED (
+  SELECT y.place
+  FROM batchd.flow f
+  CROSS JOIN LATERAL (SELECT ctid AS place, request_id FROM batchd.retry w WHERE w.flow = f.flow
+                      ORDER BY w.flow, w.due_at, w.request_id LIMIT 1000) y
+  CROSS JOIN LATERAL (SELECT r.created_at, r.deadline FROM batchd.request r WHERE r.id = y.request_id) r
+  WHERE f.returned > 0 AND f.model <> ALL ($1::text[]) AND r.created_at < clock_timestamp() - $2::bigint * interval '1 ms'
+  LIMIT 1000
+), gone AS (
+  DELETE FROM batchd.retry WHERE ctid = ANY (ARRAY(SELECT place FROM late)) RETURNING flow, request_id
+), forgotten AS (
+  DELETE FROM batchd.request_attempt WHERE request_id = ANY (ARRAY(SELECT request_id FROM gone)) RETURNING request_id, attempts
+), settled AS (
+  INSERT INTO batchd.answer (request_id, outcome, error, attempt)
+  SELECT g.request_id, 'failed', json_build_object('code', 'no_deployment', 'message',
+         format('no configured deployment serves the model %s', f.model))::text, coalesce(t.attempts, 0)
+  FROM gone g JOIN batchd.flow f USING (flow) LEFT JOIN forgotten t USING (request_id)
+), counted AS (
+  INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, returned, failed)
+  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), count(*)
+  FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
+)
+SELECT count(*) FROM gone;
+
+-- name: expire_overdue_queued
+-- Settles queued requests whose deadline has passed; a flow's deadline is that of its requests, cut to the minute.
+WITH late AS MATERIALIZED (
+  SELECT q.place
+  FROM batchd.flow f
+  CROSS JOIN LATERAL (SELECT ctid AS place, id FROM batchd.queue w WHERE w.flow = f.flow ORDER BY w.flow, w.xact, w.id LIMIT 1000) q
+  CROSS JOIN LATERAL (SELECT r.created_at, r.deadline FROM batchd.request r WHERE r.id = q.id) r
+  WHERE f.queued > 0 AND f.deadline <= clock_timestamp() AND r.deadline <= clock_timestamp()
+  LIMIT 1000
+), gone AS (
+  DELETE FROM batchd.queue WHERE ctid = ANY (ARRAY(SELECT place FROM late)) RETURNING flow, id, bytes
+), settled AS (
+  INSERT INTO batchd.answer (request_id, outcome, error, attempt)
+  SELECT g.id, 'expired', json_build_object('code', 'deadline_passed', 'message',
+         'the deadline passed before the request was answered')::text, 0
+  FROM gone g JOIN batchd.flow f USING (flow)
+), counted AS (
+  INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, queued, queued_bytes, expired)
+  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), -sum(g.bytes), count(*)
+  FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
+)
+SELECT count(*) FROM gone;
+
+-- name: expire_overdue_returned
+-- The same for requests that were sent before.
+WITH late AS MATERIALIZED (
+  SELECT y.place
+  FROM batchd.flow f
+  CROSS JOIN LATERAL (SELECT ctid AS place, request_id FROM batchd.retry w WHERE w.flow = f.flow
+                      ORDER BY w.flow, w.due_at, w.request_id LIMIT 1000) y
+  CROSS JOIN LATERAL (SELECT r.created_at, r.deadline FROM batchd.request r WHERE r.id = y.request_id) r
+  WHERE f.returned > 0 AND f.deadline <= clock_timestamp() AND r.deadline <= clock_timestamp()
+  LIMIT 1000
+), gone AS (
+  DELETE FROM batchd.retry WHERE ctid = ANY (ARRAY(SELECT place FROM late)) RETURNING flow, request_id
+), forgotten AS (
+  DELETE FROM batchd.request_attempt WHERE request_id = ANY (ARRAY(SELECT request_id FROM gone)) RETURNING request_id, attempts
+), settled AS (
+  INSERT INTO batchd.answer (request_id, outcome, error, attempt)
+  SELECT g.request_id, 'expired', json_build_object('code', 'deadline_passed', 'message',
+         'the deadline passed before the request was answered')::text, coalesce(t.attempts, 0)
+  FROM gone g JOIN batchd.flow f USING (flow) LEFT JOIN forgotten t USING (request_id)
+), counted AS (
+  INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, returned, expired)
+  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), count(*)
+  FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
+)
+SELECT count(*) FROM gone;
+
+-- name: make_partitions
+-- Makes the partitions that ids will need; one caller at a time, others skip.
+SELECT CASE WHEN pg_try_advisory_xact_lock(hashtext('batchd.make_partitions')) THEN batchd.make_partitions() END;

@@ -1,0 +1,69 @@
+-- Replicas, roles, the instance and what is configured.
+
+-- name: join_replica
+-- Registers a replica under a fresh term: no row when the term is taken.
+INSERT INTO batchd.replica (term, host, pid, version) VALUES ($1::bigint, $2, $3::bigint, $4) ON CONFLICT DO NOTHING RETURNING term;
+
+-- name: beat
+-- Renews the heartbeat of a replica that nobody has buried.
+UPDATE batchd.replica SET heartbeat_at = clock_timestamp() WHERE term = $1::bigint;
+
+-- name: release_shards
+-- Gives back every shard a replica leases.
+UPDATE batchd.shard SET owner = NULL WHERE owner = $1::bigint;
+
+-- name: release_roles
+-- Gives back every role a replica holds.
+UPDATE batchd.role SET owner = NULL WHERE owner = $1::bigint;
+
+-- name: remove_replica
+-- Ends a term.
+DELETE FROM batchd.replica WHERE term = $1::bigint;
+
+-- name: bury_dead
+-- Ends the terms of replicas that have not been heard of for so many milliseconds; what they held is free by that alone.
+DELETE FROM batchd.replica WHERE heartbeat_at < clock_timestamp() - $1::bigint * interval '1 ms';
+
+-- name: holds_role
+-- Whether a living term holds a role already: the usual case, and it writes nothing.
+SELECT FROM batchd.role r JOIN batchd.replica p ON p.term = r.owner WHERE r.name = $2 AND r.owner = $1::bigint;
+
+-- name: take_role
+-- Takes a role that nobody alive holds.
+INSERT INTO batchd.role AS r (name, owner) SELECT $2, p.term FROM batchd.replica p WHERE p.term = $1::bigint
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner
+WHERE r.owner IS NULL OR r.owner = excluded.owner OR NOT EXISTS (SELECT FROM batchd.replica o WHERE o.term = r.owner)
+RETURNING name;
+
+-- name: drop_role
+-- Gives back one role.
+UPDATE batchd.role SET owner = NULL WHERE name = $2 AND owner = $1::bigint;
+
+-- name: instance_id
+-- The id that stands in every remote name.
+SELECT id FROM batchd.instance;
+
+-- name: next_generation
+-- The number of the configuration that is being published; one publisher at a time.
+SELECT coalesce(max(generation), 0) + 1 FROM batchd.deployment, pg_advisory_xact_lock(hashtext('batchd.publish'));
+
+-- name: publish_deployment
+-- Makes a deployment part of the newest configuration; what it has reserved and why it is paused stay.
+INSERT INTO batchd.deployment (name, provider, model, enqueued_token_limit, generation, configured)
+VALUES ($1, $2, $3, $4::bigint, $5::bigint, true)
+ON CONFLICT (name) DO UPDATE SET provider = excluded.provider, model = excluded.model,
+  enqueued_token_limit = excluded.enqueued_token_limit, generation = excluded.generation, configured = true;
+
+-- name: retire_deployments
+-- Deployments that the newest configuration does not name: nothing new goes there, what is there is finished.
+UPDATE batchd.deployment SET configured = false WHERE generation < $1::bigint AND configured;
+
+-- name: pause_deployment
+-- Stops new submissions for so many milliseconds, 0 for until resumed.
+UPDATE batchd.deployment
+SET paused_until = CASE WHEN $3::bigint = 0 THEN 'infinity' ELSE clock_timestamp() + $3::bigint * interval '1 ms' END, pause_reason = $2
+WHERE name = $1;
+
+-- name: resume_deployment
+-- Lets submissions go on.
+UPDATE batchd.deployment SET paused_until = NULL, pause_reason = NULL WHERE name = $1 AND paused_until IS NOT NULL;
