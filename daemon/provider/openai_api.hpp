@@ -33,6 +33,8 @@ class HttpProvider final : public Provider {
 
   const Dialect& dialect() const { return account_.dialect; }
 
+  std::string line_url(const std::string& endpoint) const override { return batchd::line_url(account_.dialect, endpoint); }
+  const ProviderLimits& limits() const override { return limits_; }
   Task<ProviderResult<RemoteFile>> upload(const std::filesystem::path& path, const std::string& filename) override;
   Task<ProviderResult<CreatedBatch>> create_batch(const NewBatch& batch) override;
   Task<ProviderResult<Batch>> retrieve_batch(const BatchId& id) override;
@@ -52,6 +54,7 @@ class HttpProvider final : public Provider {
 
   ProviderSettings settings_;
   Account account_;
+  ProviderLimits limits_;
   HttpClient http_;
   Metrics& metrics_;
   Log& log_;
