@@ -90,12 +90,12 @@ void PlanStage::count_returned(std::vector<Flow>& flows) {
 }
 
 Task<void> PlanStage::listen() {
-  constexpr Milliseconds most{1000};  // a stop waits for it
+  constexpr Milliseconds most{30'000};
   for (;;) {
     bool hint = false;
     bool failed = false;
     try {
-      hint = co_await shield(context_.store.wait_for_hint(most));
+      hint = co_await context_.store.wait_for_hint(most);
     } catch (const StoreError&) {
       failed = true;  // polling goes on; the other loops report what is wrong with the database
     }

@@ -4,24 +4,21 @@
 
 namespace batchd {
 
-Task<void> Session::run(Wakeup& joined) {
+Task<void> Session::run() {
   for (;;) {
     std::optional<std::string> failure;
     try {
-      co_await shield(beat(joined));
+      co_await shield(beat());
     } catch (const StoreError& error) {
       failure = error.what();
     }
-    if (failure) {
-      metrics_.database_error();
-      log_.warn("heartbeat.failed", {{"error", *failure}, {"trusted", trusted()}});
-    }
+    if (failure) log_.warn("heartbeat.failed", {{"error", *failure}, {"trusted", trusted()}});
     metrics_.loop_beat("heartbeat");
     co_await clock_.sleep_for(failure ? ttl_ / 10 : ttl_ / 3);
   }
 }
 
-Task<void> Session::beat(Wakeup& joined) {
+Task<void> Session::beat() {
   // Trust counts from before the question was asked: the answer may have been long under way.
   const auto asked = clock_.now();
   if (term_ && !co_await store_.heartbeat(*term_)) {
@@ -32,15 +29,10 @@ Task<void> Session::beat(Wakeup& joined) {
   if (!term_) {
     term_ = co_await store_.join(self_);
     log_.info("replica.joined", {{"term", term_->value}});
-    trusted_until_ = asked + ttl_ * 2 / 3;
-    joined.notify();
   }
   trusted_until_ = asked + ttl_ * 2 / 3;
   const int buried = co_await store_.bury_dead(ttl_);
-  if (buried > 0) {
-    log_.warn("replica.buried", {{"replicas", buried}});
-    joined.notify();
-  }
+  if (buried > 0) log_.warn("replica.buried", {{"replicas", buried}});
 }
 
 Task<void> Session::leave() {

@@ -23,13 +23,14 @@ class Session {
   /// The present term; only meaningful while `trusted()`.
   Term term() const { return term_.value_or(Term{}); }
 
-  /// Joins and renews, for ever; rings `joined` after each new term. Also buries replicas that stopped renewing.
-  Task<void> run(Wakeup& joined);
+  /// Joins when there is no term, else renews it, and buries replicas that stopped renewing. Throws StoreError.
+  Task<void> beat();
+  /// Beats for ever, three times a ttl.
+  Task<void> run();
   /// Gives everything back; after run() has ended.
   Task<void> leave();
 
  private:
-  Task<void> beat(Wakeup& joined);
 
   Store& store_;
   Clock& clock_;

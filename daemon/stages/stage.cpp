@@ -38,7 +38,6 @@ Task<int> Stage::guarded_pass(bool& failed) {
   try {
     co_return co_await run_once();
   } catch (const StoreError& error) {
-    context_.metrics.database_error();
     reason = error.what();
   } catch (const SpoolError& error) {
     reason = error.what();

@@ -1,0 +1,297 @@
+#include "application.hpp"
+
+#include "admin/admin_server.hpp"
+#include "credentials.hpp"
+#include "db/migrator.hpp"
+#include "db/pg_store.hpp"
+#include "log.hpp"
+#include "metrics.hpp"
+#include "provider/openai_api.hpp"
+#include "reporter.hpp"
+#include "runtime/blocking_pool.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/task_group.hpp"
+#include "spool/spool.hpp"
+#include "stages/close.hpp"
+#include "stages/merge.hpp"
+#include "stages/plan.hpp"
+#include "stages/poll.hpp"
+#include "stages/submit.hpp"
+#include "stages/sweep.hpp"
+#include "stages/upload.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <deque>
+#include <memory>
+
+namespace batchd {
+namespace {
+
+constexpr int exit_stopped = 0;
+constexpr int exit_failed = 1;
+constexpr int exit_unusable = 2;
+constexpr int exit_schema_mismatch = 4;
+
+/// After a stop was asked for, work in flight gets this long; leaving then is safe, because a kill is safe anywhere.
+constexpr auto stop_grace = std::chrono::seconds(30);
+/// How many shards a stage works on at a time.
+constexpr int uploads_at_once = 2;
+constexpr int submissions_at_once = 4;
+constexpr int merges_at_once = 2;
+constexpr int closes_at_once = 2;
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+class Application {
+ public:
+  Application(const Config& config, Log& log, Metrics& metrics);
+  int run();
+
+ private:
+  void make_providers();
+  void make_stages();
+  /// The first loop: waits for the database, then starts the others and keeps the heartbeat.
+  Task<void> supervise();
+  Task<bool> start();
+  void on_signal();
+  void stop();
+  void loop_ended(const std::string& name, std::exception_ptr failure);
+  Task<void> leave();
+
+  const Config& config_;
+  Log& log_;
+  Metrics& metrics_;
+  asio::io_context loop_{1};
+  SteadyClock clock_;
+  BlockingPool pool_;
+  Database database_;
+  PgStore store_;
+  Spool spool_;
+  std::deque<Credential> credentials_;
+  std::deque<HttpProvider> http_providers_;
+  std::map<std::string, Provider*> providers_;
+  std::map<std::string, Route> routes_;
+  Reporter reporter_;
+  AdminServer admin_;
+  Session session_;
+  Bells bells_;
+  BusyShards busy_;
+  std::unique_ptr<StageContext> context_;  // once the instance's id is known
+  std::deque<Wakeup> poll_bells_;
+  std::vector<std::pair<std::unique_ptr<Stage>, int>> stages_;  // and how many loops run each
+  PlanStage* planner_ = nullptr;
+  asio::signal_set signals_{loop_, SIGTERM, SIGINT};
+  asio::steady_timer grace_{loop_};
+  int exit_code_ = exit_stopped;
+  TaskGroup tasks_{loop_.get_executor()};
+};
+
+std::set<std::string> served_models(const Config& config) {
+  std::set<std::string> models;
+  for (const DeploymentConfig& deployment : config.deployments) models.insert(deployment.model);
+  return models;
+}
+
+DatabaseSettings database_settings(const DatabaseConfig& config) {
+  DatabaseSettings settings;
+  settings.url = config.url;
+  settings.listen_url = config.listen_url;
+  settings.connections = static_cast<std::size_t>(config.pool);
+  return settings;
+}
+
+Application::Application(const Config& config, Log& log, Metrics& metrics)
+    : config_(config), log_(log), metrics_(metrics), pool_(static_cast<std::size_t>(config.database.pool)),
+      database_(database_settings(config.database)), store_(database_, pool_, metrics), spool_(config.limits.state_dir, config.limits.disk),
+      reporter_(store_, clock_, log, metrics, served_models(config)),
+      admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
+      session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
+  make_providers();
+}
+
+void Application::make_providers() {
+  for (const ProviderConfig& provider : config_.providers) {
+    Credential& credential = credentials_.emplace_back(provider, log_);
+    ProviderSettings settings;
+    settings.name = provider.name;
+    settings.kind = provider.kind;
+    settings.endpoint = provider.endpoint;
+    settings.api_version = provider.api_version;
+    settings.organization = provider.organization;
+    settings.project = provider.project;
+    settings.api_key = [&credential] { return credential.current(); };
+    settings.http.ca_file = provider.ca_file;
+    settings.http.user_agent = "batchd/" BATCHD_VERSION;
+    providers_[provider.name] = &http_providers_.emplace_back(std::move(settings), metrics_, log_);
+  }
+  for (const DeploymentConfig& deployment : config_.deployments) {
+    Provider* const provider = providers_.at(deployment.provider);
+    const ProviderLimits& limits = provider->limits();
+    routes_[deployment.name] = {provider, deployment.provider, std::min(config_.planner.max_requests, limits.max_requests),
+                                std::min(config_.planner.max_bytes, limits.max_bytes)};
+  }
+}
+
+void Application::make_stages() {
+  const BackoffPolicy backoff{config_.retry.base_delay, config_.retry.max_delay};
+  PlanSettings plan;
+  plan.policy.linger = config_.planner.linger;
+  plan.unroutable_after = config_.planner.unroutable_after;
+  SubmitSettings submit;
+  submit.file_interval = config_.poll.file_interval;
+  submit.settle_window = config_.retry.settle_window;
+  submit.hold_unknown = config_.retry.on_unknown == "hold";
+  MergeSettings merge;
+  merge.round = {config_.retry.max_attempts, backoff};
+  const CloseSettings close{config_.retention.remote_files == "delete", config_.retention.remote_delay};
+
+  auto planner = std::make_unique<PlanStage>(*context_, plan);
+  planner_ = planner.get();
+  stages_.emplace_back(std::move(planner), 1);
+  stages_.emplace_back(std::make_unique<UploadStage>(*context_, spool_), uploads_at_once);
+  stages_.emplace_back(std::make_unique<SubmitStage>(*context_, submit), submissions_at_once);
+  for (const auto& [name, provider] : providers_) {
+    stages_.emplace_back(std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}), 1);
+  }
+  stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
+  stages_.emplace_back(std::make_unique<CloseStage>(*context_, close), closes_at_once);
+  stages_.emplace_back(std::make_unique<SweepStage>(*context_), 1);
+}
+
+int Application::run() {
+  tasks_.on_exit = [this](const std::string& name, std::exception_ptr failure) { loop_ended(name, failure); };
+  signals_.async_wait([this](const boost::system::error_code& error, int) {
+    if (!error) on_signal();
+  });
+  log_.info("started", {{"version", BATCHD_VERSION}, {"pid", ::getpid()}, {"http_port", admin_.port()}});
+  tasks_.spawn("http", [this] { return admin_.run(); });
+  tasks_.spawn("session", [this] { return supervise(); });
+  loop_.run();
+  log_.info("stopped", {{"exit_code", exit_code_}});
+  return exit_code_;
+}
+
+Task<void> Application::supervise() {
+  while (!co_await start()) co_await clock_.sleep_for(Milliseconds{1000});
+  if (exit_code_ != exit_stopped) {
+    stop();
+    co_return;
+  }
+  for (const auto& [stage, loops] : stages_) {
+    for (int i = 0; i < loops; ++i) tasks_.spawn(stage->name(), [s = stage.get()] { return s->run(); });
+  }
+  tasks_.spawn("listen", [this] { return planner_->listen(); });
+  tasks_.spawn("status", [this] { return reporter_.run(); });
+  co_await session_.run();
+}
+
+/// True when the loops may start, or must not ever (exit_code_ says so); false to try again.
+Task<bool> Application::start() {
+  std::string failure;
+  try {
+    const SchemaReport schema = co_await pool_.run([this] { return Migrator(database_).check(); });
+    reporter_.schema_checked(schema.ok() ? "" : schema.sentence);
+    if (!schema.ok()) {
+      log_.error("schema.mismatch", {{"problem", schema.sentence}});
+      exit_code_ = exit_schema_mismatch;
+      co_return true;
+    }
+    const std::string instance = co_await store_.instance_id();
+    co_await store_.maintain();
+    co_await session_.beat();
+    std::vector<DeploymentSettings> deployments;
+    for (const DeploymentConfig& d : config_.deployments) deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
+    co_await store_.publish(session_.term(), deployments);
+    context_ = std::make_unique<StageContext>(StageContext{store_, session_, clock_, log_, metrics_, bells_, busy_, providers_, routes_, instance,
+                                                           {config_.retry.base_delay, config_.retry.max_delay}});
+    make_stages();
+    reporter_.identify(instance, host_name() + "/" + std::to_string(::getpid()));
+    log_.info("ready", {{"instance", instance}, {"deployments", deployments.size()}});
+    co_return true;
+  } catch (const StoreError& error) {
+    failure = error.what();
+  }
+  log_.warn("database.unavailable", {{"error", failure}});
+  co_return false;
+}
+
+void Application::on_signal() {
+  if (tasks_.stopping()) {
+    log_.warn("stopped.at_once");
+    ::_exit(exit_failed);
+  }
+  log_.info("stopping");
+  signals_.async_wait([this](const boost::system::error_code& error, int) {
+    if (!error) on_signal();
+  });
+  stop();
+}
+
+void Application::stop() {
+  reporter_.stopping();
+  grace_.expires_after(stop_grace);
+  grace_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    log_.error("stop.timed_out", {{"seconds", std::chrono::seconds(stop_grace).count()}});
+    ::_exit(exit_failed);
+  });
+  tasks_.request_stop();
+}
+
+void Application::loop_ended(const std::string& name, std::exception_ptr failure) {
+  if (failure) {
+    std::string reason = "unknown";
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      reason = error.what();
+    } catch (...) {
+    }
+    log_.error("loop.failed", {{"loop", name}, {"error", reason}});
+    exit_code_ = exit_failed;
+    stop();
+  }
+  if (!tasks_.idle()) return;
+  asio::co_spawn(loop_, leave(), [this](std::exception_ptr) {
+    signals_.cancel();
+    grace_.cancel();
+  });
+}
+
+Task<void> Application::leave() {
+  try {
+    co_await session_.leave();
+  } catch (const StoreError& error) {
+    // The lease runs out by itself; others take over then.
+    log_.warn("leave.failed", {{"error", error.what()}});
+  }
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Log log(parse_log_level(config.log.level).value_or(LogLevel::info), parse_log_format(config.log.format).value_or(LogFormat::automatic));
+  Metrics metrics(BATCHD_VERSION);
+  std::unique_ptr<Application> application;
+  try {
+    application = std::make_unique<Application>(config, log, metrics);
+  } catch (const std::exception& error) {
+    log.error("unusable", {{"error", error.what()}});
+    return exit_unusable;
+  }
+  return application->run();
+}
+
+}  // namespace batchd

@@ -1,0 +1,13 @@
+// `batchd serve`: builds every object once, in order of dependence, runs the loops, and stops them.
+#pragma once
+
+#include "config.hpp"
+
+namespace batchd {
+
+/// Runs the daemon until SIGTERM or SIGINT, or until a loop fails. Returns the exit code: 0 after a stop that was asked for,
+/// 1 after a failure, 2 for settings that only turn out unusable here (an address in use, an unusable CA file), 4 when the
+/// database's schema does not fit this program.
+int serve(const Config& config);
+
+}  // namespace batchd

@@ -1,0 +1,97 @@
+#include "reporter.hpp"
+
+#include "runtime/task_group.hpp"
+
+#include <chrono>
+
+namespace batchd {
+namespace {
+
+constexpr Milliseconds interval{2000};
+constexpr int jobs_shown = 20;
+
+Milliseconds since(Clock::TimePoint then, const Clock& clock) { return std::chrono::duration_cast<Milliseconds>(clock.now() - then); }
+
+}  // namespace
+
+Reporter::Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models)
+    : store_(store), clock_(clock), log_(log), metrics_(metrics), served_(std::move(served_models)), started_(clock.now()) {
+  snapshot_.version = BATCHD_VERSION;
+}
+
+void Reporter::identify(std::string instance, std::string replica) {
+  snapshot_.instance = std::move(instance);
+  snapshot_.replica = std::move(replica);
+}
+
+Task<void> Reporter::run() {
+  for (;;) {
+    std::string failure;
+    try {
+      co_await shield(look());
+    } catch (const StoreError& error) {
+      failure = error.what();
+    }
+    if (!failure.empty()) log_.warn("status.failed", {{"error", failure}});
+    metrics_.loop_beat("status");
+    co_await clock_.sleep_for(interval);
+  }
+}
+
+Task<void> Reporter::look() {
+  const StoreGauges gauges = co_await store_.gauges();
+  const std::vector<JobProgress> jobs = co_await store_.jobs(jobs_shown);
+  looked_ = clock_.now();
+  show(gauges);
+  snapshot_.jobs.clear();
+  for (const JobProgress& j : jobs) {
+    snapshot_.jobs.push_back({j.job, j.queued, j.in_flight, j.succeeded, j.failed, j.cancelled, j.expired, j.input_tokens, j.output_tokens});
+  }
+}
+
+void Reporter::show(const StoreGauges& gauges) {
+  snapshot_.accepted = gauges.accepted;
+  snapshot_.queued = gauges.queued;
+  snapshot_.in_flight = gauges.in_flight;
+  snapshot_.settled = gauges.settled;
+  snapshot_.shards = gauges.shards;
+  snapshot_.oldest_queued = gauges.oldest_queued;
+  snapshot_.submissions_unknown = gauges.submissions_unknown;
+  snapshot_.deployments.clear();
+  snapshot_.unroutable.clear();
+  for (const auto& [model, requests] : gauges.queued_by_model) {
+    if (!served_.contains(model) && requests > 0) snapshot_.unroutable.emplace_back(model, requests);
+  }
+  std::int64_t settled = 0;
+  for (const auto& [outcome, requests] : gauges.settled) settled += requests;
+  metrics_.set_requests("accepted", gauges.accepted);
+  metrics_.set_requests("queued", gauges.queued);
+  metrics_.set_requests("in_flight", gauges.in_flight);
+  metrics_.set_requests("settled", settled);
+  for (const auto& [state, shards] : gauges.shards) metrics_.set_shards(state, shards);
+  metrics_.set_oldest_queued(gauges.oldest_queued);
+  metrics_.set_submissions_unknown(gauges.submissions_unknown);
+  metrics_.set_unroutable(snapshot_.unroutable);
+  for (const DeploymentLoad& d : gauges.deployments) {
+    snapshot_.deployments.push_back({d.name, d.provider, d.model, d.reserved, d.limit, d.staged, d.live, d.paused ? d.pause_reason : ""});
+    metrics_.set_deployment(d.name, d.reserved, d.limit);
+    metrics_.set_lane_paused(d.name, d.paused ? d.pause_reason : "");
+  }
+}
+
+StatusSnapshot Reporter::snapshot() const {
+  StatusSnapshot now = snapshot_;
+  now.uptime = since(started_, clock_);
+  if (looked_) now.age = since(*looked_, clock_);
+  return now;
+}
+
+Health Reporter::health() const {
+  Health health;
+  health.stopping = stopping_;
+  health.schema_problem = schema_problem_;
+  if (looked_) health.database_age = since(*looked_, clock_);
+  return health;
+}
+
+}  // namespace batchd
