@@ -56,7 +56,7 @@ std::optional<Milliseconds> parse_retry_after(const HttpHeaders& headers, std::c
   if (!text) return std::nullopt;
   if (const auto seconds = parse_number<double>(trimmed(*text))) return capped(*seconds * 1000);
   if (const auto date = parse_http_date(trimmed(*text))) {
-    return capped(std::chrono::duration<double, std::milli>(*date - now).count());
+    return capped(static_cast<double>((*date - std::chrono::floor<Milliseconds>(now)).count()));
   }
   return std::nullopt;
 }

@@ -1,0 +1,51 @@
+#include "runtime/retry_after.hpp"
+
+#include <gtest/gtest.h>
+
+namespace batchd::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+// 1994-11-06 08:49:37 UTC, the example of RFC 9110
+const auto now = std::chrono::system_clock::from_time_t(784111777);
+
+std::optional<Milliseconds> wait_for(const HttpHeaders& headers) {
+  return parse_retry_after(headers, now);
+}
+
+TEST(RetryAfter, ReadsWholeAndDecimalSeconds) {
+  EXPECT_EQ(wait_for({{"Retry-After", "7"}}), 7000ms);
+  EXPECT_EQ(wait_for({{"retry-after", " 1.5 "}}), 1500ms);
+  EXPECT_EQ(wait_for({{"retry-after", "0"}}), 0ms);
+}
+
+TEST(RetryAfter, PrefersMilliseconds) {
+  EXPECT_EQ(wait_for({{"retry-after", "7"}, {"Retry-After-Ms", "250"}}), 250ms);
+  EXPECT_EQ(wait_for({{"retry-after-ms", "rubbish"}, {"retry-after", "7"}}), 7000ms);
+}
+
+TEST(RetryAfter, ReadsDatesAndTreatsPastOnesAsNow) {
+  EXPECT_EQ(wait_for({{"retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"}}), 30'000ms);
+  EXPECT_EQ(wait_for({{"retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"}}), 0ms);
+}
+
+TEST(RetryAfter, IsCappedAndNeverNegative) {
+  EXPECT_EQ(wait_for({{"retry-after", "99999999999999999999"}}), retry_after_cap);
+  EXPECT_EQ(wait_for({{"retry-after", "86400"}}), 24h);
+  EXPECT_EQ(wait_for({{"retry-after", "-5"}}), 0ms);
+  EXPECT_EQ(wait_for({{"retry-after", "inf"}}), retry_after_cap);
+  EXPECT_EQ(wait_for({{"retry-after", "Fri, 31 Dec 9999 23:59:59 GMT"}}), retry_after_cap);
+}
+
+TEST(RetryAfter, IsAbsentWhenItCannotBeRead) {
+  EXPECT_EQ(wait_for({}), std::nullopt);
+  EXPECT_EQ(wait_for({{"retry-after", ""}}), std::nullopt);
+  EXPECT_EQ(wait_for({{"retry-after", "soon"}}), std::nullopt);
+  EXPECT_EQ(wait_for({{"retry-after", "nan"}}), std::nullopt);
+  EXPECT_EQ(wait_for({{"retry-after", "Sun, 31 Feb 1994 08:50:07 GMT"}}), std::nullopt);
+  EXPECT_EQ(wait_for({{"retry-after", "1m0s"}}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace batchd::testing
