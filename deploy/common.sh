@@ -1,4 +1,5 @@
-# Shared by deploy/quickstart, tests/run and tests/bench: messages, places, how many compilers fit, a private PostgreSQL.
+# Shared by deploy/quickstart, tests/run and tests/bench: messages, places, how many compilers fit, a private PostgreSQL,
+# processes.
 # Sourced by bash, never run. The caller sets `root` (the checkout) and `me` (its own name, for messages).
 
 # One clear sentence, and the end.
@@ -84,4 +85,33 @@ pg_start() {
 
 pg_stop() {
   [ ! -f "$1/data/postmaster.pid" ] || pg_run "$(pg_bin)/pg_ctl" -D "$1/data" -m fast -w stop
+}
+
+# Processes and ports ---------------------------------------------------------------------------------------------------
+
+# stop_process PID: asks, waits, insists.
+stop_process() {
+  [ -n "$1" ] || return 0
+  kill -TERM "$1" 2>/dev/null || return 0
+  for _ in $(seq 150); do
+    kill -0 "$1" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL "$1" 2>/dev/null || true
+}
+
+# free_port FIRST: the first port from there on that nobody listens on.
+free_port() {
+  local port=$1
+  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+  printf '%s\n' "$port"
+}
+
+# http_ok HOST:PORT PATH: a GET is answered with 200.
+http_ok() {
+  local answer=""
+  { exec 3<>"/dev/tcp/${1%:*}/${1#*:}" && printf 'GET %s HTTP/1.1\r\nHost: batchd\r\nConnection: close\r\n\r\n' "$2" >&3 &&
+    read -r -t 5 answer <&3; } 2>/dev/null || true
+  exec 3>&- 2>/dev/null || true
+  case "$answer" in "HTTP/1.1 200"*) return 0 ;; *) return 1 ;; esac
 }
