@@ -139,7 +139,8 @@ void blot_out_keys(std::string& text, std::string_view introduction) {
     const auto begin = at + introduction.size();
     auto end = begin;
     while (end < text.size() && is_key_character(text[end])) ++end;
-    if (end - begin >= 8) text.replace(begin, end - begin, "***");
+    const bool begins_a_word = at == 0 || !is_key_character(text[at - 1]);
+    if (begins_a_word && end - begin >= 8) text.replace(begin, end - begin, "***");
   }
 }
 

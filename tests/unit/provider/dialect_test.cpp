@@ -1,0 +1,143 @@
+#include "provider/dialect.hpp"
+
+#include <gmock/gmock.h>
+
+namespace batchd::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+Account account(std::string_view kind, std::string_view url, std::string api_version = "") {
+  const Dialect dialect = *find_dialect(kind, api_version);
+  return {dialect, *resolve_base_path(dialect, *parse_endpoint(url)), std::move(api_version), "", ""};
+}
+
+Account azure() {
+  return account("azure", "https://r.openai.azure.com", "2024-10-21");
+}
+Account azure_v1() {
+  return account("azure-v1", "https://r.openai.azure.com");
+}
+Account openai() {
+  return account("openai", "https://api.openai.com");
+}
+
+std::string base(std::string_view kind, std::string_view url) {
+  const Dialect dialect = *find_dialect(kind, "2024-10-21");
+  const auto path = resolve_base_path(dialect, *parse_endpoint(url));
+  return path ? *path : path.error().message;
+}
+
+TEST(Dialect, SpellsEveryCallForDatedAzure) {
+  const Account a = azure();
+  EXPECT_EQ(files_target(a), "/openai/files?api-version=2024-10-21");
+  EXPECT_EQ(file_list_target(a, "f"), "/openai/files?api-version=2024-10-21");
+  EXPECT_EQ(file_target(a, {"file-1"}), "/openai/files/file-1?api-version=2024-10-21");
+  EXPECT_EQ(file_content_target(a, {"file-1"}), "/openai/files/file-1/content?api-version=2024-10-21");
+  EXPECT_EQ(batches_target(a), "/openai/batches?api-version=2024-10-21");
+  EXPECT_EQ(batch_list_target(a, std::nullopt), "/openai/batches?api-version=2024-10-21&limit=100");
+  EXPECT_EQ(batch_list_target(a, "b_1"), "/openai/batches?api-version=2024-10-21&limit=100&after=b_1");
+  EXPECT_EQ(batch_target(a, {"b_1"}), "/openai/batches/b_1?api-version=2024-10-21");
+  EXPECT_EQ(batch_cancel_target(a, {"b_1"}), "/openai/batches/b_1/cancel?api-version=2024-10-21");
+}
+
+TEST(Dialect, SpellsEveryCallForAzureV1) {
+  const Account a = azure_v1();
+  EXPECT_EQ(files_target(a), "/openai/v1/files");
+  EXPECT_EQ(file_list_target(a, "f"), "/openai/v1/files?limit=1000&after=f");
+  EXPECT_EQ(file_content_target(a, {"file-1"}), "/openai/v1/files/file-1/content");
+  EXPECT_EQ(batch_list_target(a, std::nullopt), "/openai/v1/batches?limit=100");
+  EXPECT_EQ(batch_cancel_target(a, {"b_1"}), "/openai/v1/batches/b_1/cancel");
+}
+
+TEST(Dialect, SpellsEveryCallForOpenai) {
+  const Account a = openai();
+  EXPECT_EQ(files_target(a), "/v1/files");
+  EXPECT_EQ(file_list_target(a, std::nullopt), "/v1/files?limit=1000");
+  EXPECT_EQ(file_target(a, {"file-1"}), "/v1/files/file-1");
+  EXPECT_EQ(batches_target(a), "/v1/batches");
+  EXPECT_EQ(batch_list_target(a, "b_1"), "/v1/batches?limit=100&after=b_1");
+  EXPECT_EQ(batch_target(a, {"b_1"}), "/v1/batches/b_1");
+}
+
+TEST(Dialect, EncodesIdsSoThatTheyStayOnePathSegment) {
+  EXPECT_EQ(file_target(openai(), {"a/../b?c#d e%"}), "/v1/files/a%2F..%2Fb%3Fc%23d%20e%25");
+  EXPECT_EQ(batch_list_target(openai(), "x&y=z"), "/v1/batches?limit=100&after=x%26y%3Dz");
+}
+
+TEST(Dialect, SaysWhoWeAreAsEachProviderWantsIt) {
+  EXPECT_THAT(auth_headers(azure(), "K"), ElementsAre(Pair("api-key", "K")));
+  EXPECT_THAT(auth_headers(azure_v1(), "K"), ElementsAre(Pair("api-key", "K")));
+  Account a = openai();
+  EXPECT_THAT(auth_headers(a, "K"), ElementsAre(Pair("Authorization", "Bearer K")));
+  a.organization = "org";
+  a.project = "proj";
+  EXPECT_THAT(auth_headers(a, "K"),
+              ElementsAre(Pair("Authorization", "Bearer K"), Pair("OpenAI-Organization", "org"), Pair("OpenAI-Project", "proj")));
+}
+
+TEST(Dialect, SpellsEndpointsInCreatesAndInLines) {
+  const auto both = [](const Dialect& d, std::string_view endpoint) {
+    return batch_endpoint(d, endpoint) + " " + line_url(d, endpoint);
+  };
+  for (const auto* endpoint : {"/v1/chat/completions", "/chat/completions"}) {
+    EXPECT_EQ(both(azure().dialect, endpoint), "/chat/completions /chat/completions");
+    EXPECT_EQ(both(azure_v1().dialect, endpoint), "/chat/completions /v1/chat/completions");
+    EXPECT_EQ(both(openai().dialect, endpoint), "/v1/chat/completions /v1/chat/completions");
+  }
+}
+
+TEST(Dialect, TakesAnEndpointWithOrWithoutItsBasePath) {
+  for (const auto* url : {"https://h", "https://h/", "https://h/openai", "https://h/openai/"})
+    EXPECT_EQ(base("azure", url), "/openai");
+  for (const auto* url : {"https://h", "https://h/openai", "https://h/openai/v1", "https://h/openai/v1/"}) {
+    EXPECT_EQ(base("azure-v1", url), "/openai/v1");
+  }
+  for (const auto* url : {"https://h", "https://h/v1"}) EXPECT_EQ(base("openai", url), "/v1");
+  EXPECT_EQ(base("openai", "https://h/gateway/llm"), "/gateway/llm/v1");
+  EXPECT_EQ(base("openai", "https://h/gateway/v1"), "/gateway/v1");
+  EXPECT_EQ(base("azure-v1", "https://h/gw/openai"), "/gw/openai/v1");
+}
+
+TEST(Dialect, RefusesAnEndpointThatBelongsToAnotherDialect) {
+  EXPECT_THAT(base("azure", "https://h/openai/v1"), HasSubstr("does not fit kind 'azure'"));
+  EXPECT_THAT(base("azure", "https://h/openai/deployments/d"), HasSubstr("does not fit"));
+  EXPECT_THAT(base("openai", "https://h/v1/chat/completions"), HasSubstr("does not fit"));
+}
+
+TEST(Dialect, KnowsTheDatedVersionsAndWhatEachOffers) {
+  EXPECT_FALSE(find_dialect("azure", "2024-10-21")->file_expiry);
+  EXPECT_FALSE(find_dialect("azure", "2024-10-21")->list_filter);
+  EXPECT_FALSE(find_dialect("azure", "2024-10-21")->file_list_pages);
+  EXPECT_TRUE(find_dialect("azure", "2024-10-01-preview")->list_filter);
+  EXPECT_FALSE(find_dialect("azure", "2025-01-01-preview")->file_expiry);
+  EXPECT_TRUE(find_dialect("azure", "2025-03-01-preview")->file_expiry);
+  EXPECT_TRUE(find_dialect("azure", "2025-04-01-preview")->file_expiry);
+  EXPECT_TRUE(find_dialect("azure", "2025-04-01-preview")->file_list_pages);
+  EXPECT_FALSE(find_dialect("azure", "2026-01-01")->file_expiry);
+}
+
+TEST(Dialect, RefusesKindsAndVersionsThatDoNotExist) {
+  EXPECT_THAT(find_dialect("aws", "").error().message, HasSubstr("expected azure, azure-v1 or openai"));
+  for (const auto* version : {"", "2024-07-18", "latest", "2023-05-15", "2024-10-21x", "2024-07-01-preview"}) {
+    const auto dialect = find_dialect("azure", version);
+    ASSERT_FALSE(dialect) << version;
+    EXPECT_THAT(dialect.error().message, HasSubstr("2024-10-21"));
+  }
+}
+
+TEST(Dialect, CarriesTheLimitsOfItsProvider) {
+  EXPECT_EQ(azure().dialect.max_requests_per_file, 100'000);
+  EXPECT_EQ(openai().dialect.max_requests_per_file, 50'000);
+  EXPECT_EQ(azure().dialect.max_file_bytes, 200'000'000);
+  EXPECT_EQ(azure().dialect.max_files, 500);
+  EXPECT_EQ(find_dialect("azure", "2025-04-01-preview")->max_files_with_expiry, 10'000);
+  EXPECT_EQ(openai().dialect.max_files, 0);
+  EXPECT_TRUE(azure().dialect.file_must_be_processed);
+  EXPECT_FALSE(openai().dialect.file_must_be_processed);
+}
+
+}  // namespace
+}  // namespace batchd::testing
