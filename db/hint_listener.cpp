@@ -40,7 +40,8 @@ Task<bool> HintListener::wait(BlockingPool& pool, Milliseconds most) {
   auto executor = co_await asio::this_coro::executor;
   asio::steady_timer timer(executor, most);
   if (!connection_) {
-    connection_ = co_await pool.run([&db = database_] { return listen(db); });
+    auto connect = [&db = database_] { return listen(db); };
+    connection_ = co_await pool.run(connect);
     if (connection_) {
       const int copy = ::dup(PQsocket(connection_.get()));
       if (copy < 0) {

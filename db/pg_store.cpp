@@ -27,12 +27,11 @@ Term join_replica(Database& database, const ReplicaInfo& replica) {
   });
 }
 
-int leave_all(Database& database, Term term) {
-  return transact(database, [&](Transaction& tx) {
+void leave_all(Database& database, Term term) {
+  transact(database, [&](Transaction& tx) {
     tx.run(queries::release_shards, term.value);
     tx.run(queries::release_roles, term.value);
     tx.run(queries::remove_replica, term.value);
-    return 0;
   });
 }
 
@@ -50,14 +49,13 @@ std::string read_instance(Database& database) {
   });
 }
 
-int publish_all(Database& database, const std::vector<DeploymentSettings>& deployments) {
-  return transact(database, [&](Transaction& tx) {
+void publish_all(Database& database, const std::vector<DeploymentSettings>& deployments) {
+  transact(database, [&](Transaction& tx) {
     const auto generation = tx.run(queries::next_generation)[0][0].as<std::int64_t>();
     for (const DeploymentSettings& d : deployments) {
       tx.run(queries::publish_deployment, d.name, d.provider, d.model, d.enqueued_token_limit, generation);
     }
     tx.run(queries::retire_deployments, generation);
-    return 0;
   });
 }
 
@@ -67,10 +65,9 @@ std::int64_t touch(Database& database, const char* sql, const Args&... args) {
   return transact(database, [&](Transaction& tx) { return static_cast<std::int64_t>(tx.run(sql, args...).affected_rows()); });
 }
 
-int check_schema(Database& database) {
+void check_schema(Database& database) {
   const SchemaReport report = Migrator(database).check();
   if (!report.ok()) throw StoreError(report.sentence);
-  return 0;
 }
 
 }  // namespace
@@ -101,53 +98,51 @@ PgStore::PgStore(Database& database, BlockingPool& pool, Metrics& metrics)
 PgStore::~PgStore() = default;
 
 Task<Term> PgStore::join(const ReplicaInfo& replica) {
-  co_return co_await run([&db = database_, replica] { return join_replica(db, replica); });
+  return run([&db = database_, replica] { return join_replica(db, replica); });
 }
 
 Task<bool> PgStore::heartbeat(Term term) {
-  const auto touched = co_await run([&db = database_, term] { return touch(db, queries::beat, term.value); });
-  co_return touched == 1;
+  return run([&db = database_, term] { return touch(db, queries::beat, term.value) == 1; });
 }
 
 Task<void> PgStore::leave(Term term) {
-  co_await run([&db = database_, term] { return leave_all(db, term); });
+  return run([&db = database_, term] { leave_all(db, term); });
 }
 
 Task<int> PgStore::bury_dead(Milliseconds ttl) {
-  const auto buried = co_await run([&db = database_, ttl] { return touch(db, queries::bury_dead, ttl.count()); });
-  co_return static_cast<int>(buried);
+  return run([&db = database_, ttl] { return static_cast<int>(touch(db, queries::bury_dead, ttl.count())); });
 }
 
 Task<bool> PgStore::hold_role(Term term, std::string_view role) {
-  co_return co_await run([&db = database_, term, name = std::string(role)] { return take_role(db, term, name); });
+  return run([&db = database_, term, name = std::string(role)] { return take_role(db, term, name); });
 }
 
 Task<void> PgStore::drop_role(Term term, std::string_view role) {
-  co_await run([&db = database_, term, name = std::string(role)] { return touch(db, queries::drop_role, term.value, name); });
+  return run([&db = database_, term, name = std::string(role)] { touch(db, queries::drop_role, term.value, name); });
 }
 
 Task<std::string> PgStore::instance_id() {
-  co_return co_await run([&db = database_] { return read_instance(db); });
+  return run([&db = database_] { return read_instance(db); });
 }
 
 Task<void> PgStore::publish(Term, const std::vector<DeploymentSettings>& deployments) {
-  co_await run([&db = database_, deployments] { return publish_all(db, deployments); });
+  return run([&db = database_, deployments] { publish_all(db, deployments); });
 }
 
 Task<void> PgStore::pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) {
-  co_await run([&db = database_, name = std::string(deployment), why = std::string(reason), duration] {
-    return touch(db, queries::pause_deployment, name, why, duration.count());
+  return run([&db = database_, name = std::string(deployment), why = std::string(reason), duration] {
+    touch(db, queries::pause_deployment, name, why, duration.count());
   });
 }
 
 Task<void> PgStore::resume_deployment(std::string_view deployment) {
-  co_await run([&db = database_, name = std::string(deployment)] { return touch(db, queries::resume_deployment, name); });
+  return run([&db = database_, name = std::string(deployment)] { touch(db, queries::resume_deployment, name); });
 }
 
 Task<void> PgStore::ping() {
-  co_await run([&db = database_] { return check_schema(db); });
+  return run([&db = database_] { check_schema(db); });
 }
 
-Task<bool> PgStore::wait_for_hint(Milliseconds most) { co_return co_await hints_->wait(pool_, most); }
+Task<bool> PgStore::wait_for_hint(Milliseconds most) { return hints_->wait(pool_, most); }
 
 }  // namespace batchd

@@ -36,9 +36,14 @@ std::string literal(Ranges from, Ranges to) {
   std::string text = "'{";
   for (auto range = from; range != to; ++range) {
     if (range != from) text += ',';
-    text += "[" + std::to_string(range->first) + "," + std::to_string(range->last) + "]";
+    text += '[';
+    text += std::to_string(range->first);
+    text += ',';
+    text += std::to_string(range->last);
+    text += ']';
   }
-  return text + "}'::int8multirange";
+  text += "}'::int8multirange";
+  return text;
 }
 
 /// Bounds written out let the server prune partitions and scan an index once. Where members lie thinly between other rows,
@@ -73,7 +78,7 @@ bool copy_out(BulkTransaction& transaction, const std::string& sql, const BodySi
   return true;
 }
 
-int read_all(Database& database, const ShardContents& contents, const BodySink& sink) {
+void read_all(Database& database, const ShardContents& contents, const BodySink& sink) {
   BulkTransaction transaction(database, database.settings().bulk_timeout);
   // An index scan gives the rows in order as they lie; the planner, not knowing that, might rather sort all bodies.
   transaction.run("SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)");
@@ -81,19 +86,18 @@ int read_all(Database& database, const ShardContents& contents, const BodySink& 
     const std::vector<IdRange> open = undecided(contents, chunk);
     for (auto from = open.begin(); from != open.end();) {
       const auto to = from + std::min<std::ptrdiff_t>(ranges_a_statement, std::distance(from, open.end()));
-      if (!copy_out(transaction, copy_statement(from, to), sink)) return 0;
+      if (!copy_out(transaction, copy_statement(from, to), sink)) return;
       from = to;
     }
   }
   transaction.commit();
-  return 0;
 }
 
 }  // namespace
 
 Task<void> PgStore::read_bodies(ShardId, const ShardContents& contents, BodySink sink) {
   // The caller awaits this, so that its contents outlive the work.
-  co_await run([&db = database_, &contents, sink = std::move(sink)] { return read_all(db, contents, sink); });
+  return run([&db = database_, &contents, sink = std::move(sink)] { read_all(db, contents, sink); });
 }
 
 }  // namespace batchd

@@ -71,15 +71,15 @@ std::vector<JobProgress> read_jobs(Database& database, int most) {
 }  // namespace
 
 Task<std::vector<DeploymentLoad>> PgStore::deployments() {
-  co_return co_await run([&db = database_] { return transact(db, read_loads); });
+  return run([&db = database_] { return transact(db, read_loads); });
 }
 
 Task<StoreGauges> PgStore::gauges() {
-  co_return co_await run([&db = database_] { return read_gauges(db); });
+  return run([&db = database_] { return read_gauges(db); });
 }
 
 Task<std::vector<JobProgress>> PgStore::jobs(int most) {
-  co_return co_await run([&db = database_, most] { return read_jobs(db, most); });
+  return run([&db = database_, most] { return read_jobs(db, most); });
 }
 
 }  // namespace batchd

@@ -7,13 +7,12 @@ namespace {
 
 constexpr int fold_most = 20'000;
 
-int fold_all(Database& database) {
+void fold_all(Database& database) {
   // A fold is bounded, so that its locks and its undo are; a few in a row keep up with single-row producers.
   for (int round = 0; round < 10; ++round) {
     const auto folded = transact(database, [](Transaction& tx) { return tx.run(queries::fold, fold_most)[0][0].as<std::int64_t>(); });
     if (folded < fold_most) break;
   }
-  return 0;
 }
 
 std::vector<Flow> read_backlog(Database& database) {
@@ -65,34 +64,31 @@ int expire(Database& database) {
   });
 }
 
-int keep_house(Database& database) {
+void keep_house(Database& database) {
   fold_all(database);
-  return transact(database, [](Transaction& tx) {
-    tx.run(queries::make_partitions);
-    return 0;
-  });
+  transact(database, [](Transaction& tx) { tx.run(queries::make_partitions); });
 }
 
 }  // namespace
 
 Task<std::vector<Flow>> PgStore::backlog() {
-  co_return co_await run([&db = database_] { return read_backlog(db); });
+  return run([&db = database_] { return read_backlog(db); });
 }
 
 Task<std::optional<PlannedShard>> PgStore::plan(Term term, const PlanOrder& order) {
-  co_return co_await run([&db = database_, term, order] { return plan_shard(db, term, order); });
+  return run([&db = database_, term, order] { return plan_shard(db, term, order); });
 }
 
 Task<int> PgStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
-  co_return co_await run([&db = database_, term, served, after] { return fail_unserved(db, term, served, after); });
+  return run([&db = database_, term, served, after] { return fail_unserved(db, term, served, after); });
 }
 
 Task<int> PgStore::expire_overdue() {
-  co_return co_await run([&db = database_] { return expire(db); });
+  return run([&db = database_] { return expire(db); });
 }
 
 Task<void> PgStore::maintain() {
-  co_await run([&db = database_] { return keep_house(db); });
+  return run([&db = database_] { keep_house(db); });
 }
 
 }  // namespace batchd

@@ -119,6 +119,7 @@ void forget_attempts(BulkTransaction& tx, const ShardContents& contents, const s
 }
 
 bool settle_chunk(Database& database, Term term, ShardId shard, const ShardContents& contents, const SettleChunk& chunk) {
+  if (chunk.settled.empty() && chunk.returned.empty()) return true;
   const FlowChanges changes = count(contents, chunk);
   const std::string before = bitmap_before(contents, chunk);
   BulkTransaction tx(database, database.settings().bulk_timeout);
@@ -144,9 +145,8 @@ bool settle_chunk(Database& database, Term term, ShardId shard, const ShardConte
 }  // namespace
 
 Task<bool> PgStore::settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) {
-  if (chunk.settled.empty() && chunk.returned.empty()) co_return true;
   // The caller awaits this, so that its contents outlive the work.
-  co_return co_await run(
+  return run(
       [&db = database_, term, shard, &contents, chunk = std::move(chunk)] { return settle_chunk(db, term, shard, contents, chunk); });
 }
 

@@ -129,40 +129,39 @@ std::vector<LiveBatch> read_live_batches(Database& database, const std::string& 
   });
 }
 
-int write_status(Database& database, const std::vector<LiveBatch>& batches) {
-  return transact(database, [&](Transaction& tx) {
+void write_status(Database& database, const std::vector<LiveBatch>& batches) {
+  if (batches.empty()) return;
+  transact(database, [&](Transaction& tx) {
     tx.run(queries::note_status, array_of(batches, [](const LiveBatch& b) { return b.shard.value; }),
            text_array_of(batches, [](const LiveBatch& b) -> const std::string& { return b.batch.value; }),
            text_array_of(batches, [](const LiveBatch& b) { return to_string(b.status); }));
-    return 0;
   });
 }
 
 }  // namespace
 
 Task<std::vector<Shard>> PgStore::lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) {
-  co_return co_await run([&db = database_, term, state, most, busy] { return lease_shards(db, term, state, most, busy); });
+  return run([&db = database_, term, state, most, busy] { return lease_shards(db, term, state, most, busy); });
 }
 
 Task<std::optional<Shard>> PgStore::lease_one(Term term, ShardId shard, ShardState state) {
-  co_return co_await run([&db = database_, term, shard, state] { return lease_given(db, term, shard, state); });
+  return run([&db = database_, term, shard, state] { return lease_given(db, term, shard, state); });
 }
 
 Task<SaveResult> PgStore::save(Term term, const Shard& before, const Shard& after, bool keep_lease) {
-  co_return co_await run([&db = database_, term, before, after, keep_lease] { return save_shard(db, term, before, after, keep_lease); });
+  return run([&db = database_, term, before, after, keep_lease] { return save_shard(db, term, before, after, keep_lease); });
 }
 
 Task<ShardContents> PgStore::contents(ShardId shard) {
-  co_return co_await run([&db = database_, shard] { return read_contents(db, shard); });
+  return run([&db = database_, shard] { return read_contents(db, shard); });
 }
 
 Task<std::vector<LiveBatch>> PgStore::live_batches(std::string_view provider) {
-  co_return co_await run([&db = database_, name = std::string(provider)] { return read_live_batches(db, name); });
+  return run([&db = database_, name = std::string(provider)] { return read_live_batches(db, name); });
 }
 
 Task<void> PgStore::note_status(Term, const std::vector<LiveBatch>& batches) {
-  if (batches.empty()) co_return;
-  co_await run([&db = database_, batches] { return write_status(db, batches); });
+  return run([&db = database_, batches] { write_status(db, batches); });
 }
 
 }  // namespace batchd

@@ -9,6 +9,7 @@
 
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -46,9 +47,6 @@ class Transaction {
 std::unique_ptr<pqxx::connection> take_connection(Database& database);
 void give_back(Database& database, std::unique_ptr<pqxx::connection> connection);
 
-/// Leaves a transaction without committing it, and without an error.
-struct RollBack {};
-
 /// Runs `work(Transaction&)` in a transaction of its own and returns what it gave. A throw rolls back; what libpqxx throws
 /// becomes a StoreError of one line, and its connection is closed.
 template <class Work>
@@ -58,10 +56,16 @@ auto transact(Database& database, Work&& work, Milliseconds timeout = Millisecon
     pqxx::work transaction(*connection);
     Transaction statements(transaction);
     statements.script(transaction_settings(timeout.count() > 0 ? timeout : database.settings().statement_timeout));
-    auto result = work(statements);
-    transaction.commit();
-    give_back(database, std::move(connection));
-    return result;
+    if constexpr (std::is_void_v<std::invoke_result_t<Work&, Transaction&>>) {
+      work(statements);
+      transaction.commit();
+      give_back(database, std::move(connection));
+    } else {
+      auto result = work(statements);
+      transaction.commit();
+      give_back(database, std::move(connection));
+      return result;
+    }
   } catch (const pqxx::sql_error& error) {
     throw StoreError("database: " + first_line(error.what()));
   } catch (const pqxx::pqxx_exception& error) {

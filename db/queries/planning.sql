@@ -60,7 +60,7 @@ WITH late AS MATERIALIZED (
   FROM gone g JOIN batchd.flow f USING (flow)
 ), counted AS (
   INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, queued, queued_bytes, failed)
-  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), -sum(g.bytes), count(*)
+  SELECT f.flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), -sum(g.bytes), count(*)
   FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
 )
 SELECT count(*) FROM gone;
@@ -86,7 +86,7 @@ WITH late AS MATERIALIZED (
   FROM gone g JOIN batchd.flow f USING (flow) LEFT JOIN forgotten t USING (request_id)
 ), counted AS (
   INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, returned, failed)
-  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), count(*)
+  SELECT f.flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), count(*)
   FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
 )
 SELECT count(*) FROM gone;
@@ -109,7 +109,7 @@ WITH late AS MATERIALIZED (
   FROM gone g JOIN batchd.flow f USING (flow)
 ), counted AS (
   INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, queued, queued_bytes, expired)
-  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), -sum(g.bytes), count(*)
+  SELECT f.flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), -sum(g.bytes), count(*)
   FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
 )
 SELECT count(*) FROM gone;
@@ -135,7 +135,7 @@ WITH late AS MATERIALIZED (
   FROM gone g JOIN batchd.flow f USING (flow) LEFT JOIN forgotten t USING (request_id)
 ), counted AS (
   INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, returned, expired)
-  SELECT flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), count(*)
+  SELECT f.flow, f.model, f.endpoint, f.job, f.priority, f.deadline, -count(*), count(*)
   FROM gone g JOIN batchd.flow f USING (flow) GROUP BY f.flow
 )
 SELECT count(*) FROM gone;
