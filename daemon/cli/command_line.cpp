@@ -1,0 +1,160 @@
+#include "cli/command_line.hpp"
+
+#include "cli/commands.hpp"
+#include "cli/context.hpp"
+#include "db/migrator.hpp"
+#include "db/store.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <limits>
+
+namespace batchd {
+namespace {
+
+constexpr const char* exit_codes =
+    "\nExit codes: 0 ok, 1 failure, 2 usage or configuration, 3 unhealthy, 4 the database's schema does not fit,\n"
+    "            5 finished with failed requests (status --wait).\n"
+    "Settings: flags are stronger than the environment (BATCHD_SECTION_KEY), that than the file, that than defaults.";
+
+/// Everything the options are written into, and the command they add up to.
+struct Invocation {
+  CommonOptions common;
+  MigrateOptions migrate;
+  CheckConfigOptions check_config;
+  SubmitOptions submit;
+  StatusOptions status;
+  ResultsOptions results;
+  bool version_json = false;
+  std::string docs;
+  std::function<int()> run;
+  bool touches_schema = false;  // its failure may be the schema's
+};
+
+CLI::App* command(CLI::App& app, const char* name, const char* what, const char* more, Invocation& to, std::function<int()> run,
+                  bool touches_schema = false) {
+  CLI::App* out = app.add_subcommand(name, what);
+  out->footer(more);
+  out->fallthrough();
+  out->callback([&to, run = std::move(run), touches_schema] {
+    to.run = run;
+    to.touches_schema = touches_schema;
+  });
+  return out;
+}
+
+void add_service(CLI::App& app, Invocation& i) {
+  command(app, "serve", "Run the daemon until SIGTERM or SIGINT",
+          "Any number of replicas may run on one database. A second signal leaves at once, which is safe too.", i,
+          [&i] { return run_serve(i.common); });
+
+  auto* migrate = command(
+      app, "migrate", "Bring the database's schema to what this program needs",
+      "Safe to run at any time and by several at once. What this user may not do is printed as SQL for an administrator.\n"
+      "With --check nothing is changed: exit 0 when the schema fits, 4 when it does not.",
+      i, [&i] { return run_migrate(i.common, i.migrate); });
+  migrate->add_flag("--check", i.migrate.check, "Only say whether the schema fits");
+  migrate->add_flag("--json", i.migrate.json, "Print JSON");
+
+  auto* check = command(app, "check-config", "Read the configuration and report everything that is wrong with it",
+                        "Touches no network and no database. Exit 0 when it is fine, 2 when it is not.", i,
+                        [&i] { return run_check_config(i.common, i.check_config); });
+  check->add_flag("--print-example", i.check_config.print_example, "Print a file with every key, its default and what it means");
+  check->add_flag("--json", i.check_config.json, "Print JSON");
+}
+
+void add_work(CLI::App& app, Invocation& i) {
+  auto* submit = command(
+      app, "submit", "Enqueue requests from a JSONL file",
+      "Each line is a batch line {\"custom_id\", \"method\", \"url\", \"body\"} or a bare body. custom_id becomes the key: the "
+      "same key\n"
+      "again in the same job enqueues nothing, so a file may be submitted twice. Bodies are taken byte for byte.\n"
+      "A file is checked whole first: when any line is bad, nothing is enqueued. From stdin, what came before a bad line may be.",
+      i, [&i] { return run_submit(i.common, i.submit); }, true);
+  submit->add_option("FILE", i.submit.file, "The file, or - for stdin")->required();
+  submit->add_option("--job", i.submit.job, "The job they belong to")->required();
+  submit->add_option("--model", i.submit.model, "The model of bodies that name none");
+  submit->add_option("--endpoint", i.submit.endpoint, "The endpoint of lines that name none (default /v1/chat/completions)");
+  submit->add_option("--priority", i.submit.priority, "Higher goes first")
+      ->capture_default_str()
+      ->check(CLI::Range(std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
+  submit->add_flag("--json", i.submit.json, "Print the counts as JSON");
+
+  auto* status = command(
+      app, "status", "Show how far jobs are",
+      "Without a job: all of them. --wait ends when nothing is unsettled: exit 0 when every request succeeded, 5 when not.", i,
+      [&i] { return run_status(i.common, i.status); }, true);
+  status->add_option("JOB", i.status.job, "The job");
+  status->add_flag("--watch", i.status.watch, "Keep showing until everything is settled");
+  status->add_flag("--wait", i.status.wait, "Say nothing until everything is settled");
+  status->add_flag("--json", i.status.json, "Print JSON, with --watch one object a change");
+
+  auto* results = command(
+      app, "results", "Write a job's results as batch output lines",
+      "One line a settled request, in the order they were enqueued: {\"id\", \"custom_id\", \"response\", \"error\"}.\n"
+      "custom_id is the key, or the request's id where there is none. With -o the file appears when it is complete.",
+      i, [&i] { return run_results(i.common, i.results); }, true);
+  results->add_option("JOB", i.results.job, "The job")->required();
+  results->add_option("-o,--output", i.results.output, "The file to write instead of stdout");
+}
+
+void add_about(CLI::App& app, Invocation& i) {
+  auto* version = command(app, "version", "Print the version", "", i, [&i] { return run_version(i.version_json); });
+  version->add_flag("--json", i.version_json, "Print JSON");
+
+  auto* docs = command(app, "docs", "Print the documentation's tables", "", i, [&i] { return run_docs(i.docs); });
+  docs->group("");  // for the tests of README.md
+  docs->add_option("WHAT", i.docs, "config or metrics")->required()->check(CLI::IsMember({"config", "metrics"}));
+}
+
+/// Whether the schema is why the database refused; its sentence, "" when it is not.
+std::string schema_fault(const CommonOptions& common) {
+  try {
+    Database database(database_settings(common));
+    const SchemaReport report = Migrator(database).check();
+    return report.ok() ? "" : report.sentence;
+  } catch (const std::exception&) {
+    return "";  // the first error says more
+  }
+}
+
+int run(const Invocation& invocation) {
+  try {
+    return invocation.run();
+  } catch (const CommandError& error) {
+    say(std::string("batchd: ") + error.what());
+    return error.code();
+  } catch (const StoreError& error) {
+    const std::string schema = invocation.touches_schema ? schema_fault(invocation.common) : "";
+    say("batchd: " + (schema.empty() ? std::string(error.what()) : schema));
+    return schema.empty() ? exit_failure : exit_schema;
+  } catch (const std::exception& error) {
+    say(std::string("batchd: ") + error.what());
+    return exit_failure;
+  }
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) {
+  Invocation invocation;
+  CLI::App app{"batchd: rows of prompts in, answers beside them, through the batch APIs of Azure OpenAI and OpenAI", "batchd"};
+  app.footer(exit_codes);
+  app.require_subcommand(1);
+  app.add_option("--config", invocation.common.config, "The configuration file (BATCHD_CONFIG)");
+  app.add_option("--database-url", invocation.common.database_url,
+                 "Where PostgreSQL is (BATCHD_DATABASE_URL); enough for all but serve");
+  app.set_version_flag("--version", BATCHD_VERSION);
+  add_service(app, invocation);
+  add_work(app, invocation);
+  add_about(app, invocation);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
+  return run(invocation);
+}
+
+}  // namespace batchd

@@ -1,0 +1,78 @@
+// The commands as functions: options in, exit code out. What a command cannot handle itself it throws: a CommandError for
+// what the operator can put right, a StoreError when the database cannot be used.
+#pragma once
+
+#include "config.hpp"
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace batchd {
+
+enum ExitCode : int {
+  exit_ok = 0,
+  exit_failure = 1,
+  exit_usage = 2,  ///< wrong options or configuration
+  exit_unhealthy = 3,
+  exit_schema = 4,           ///< the database's schema does not fit this program
+  exit_failed_requests = 5,  ///< finished, but not every request succeeded
+};
+
+class CommandError : public std::runtime_error {
+ public:
+  CommandError(ExitCode code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+/// What every command takes.
+struct CommonOptions {
+  std::string config;
+  std::string database_url;
+};
+
+struct MigrateOptions {
+  bool check = false;
+  bool json = false;
+};
+
+struct CheckConfigOptions {
+  bool print_example = false;
+  bool json = false;
+};
+
+struct SubmitOptions {
+  std::string file;  ///< "-" for stdin
+  std::string job;
+  std::string model;     ///< for bodies without one
+  std::string endpoint;  ///< for lines without a url
+  int priority = 0;
+  bool json = false;
+};
+
+struct StatusOptions {
+  std::optional<std::string> job;
+  bool watch = false;
+  bool wait = false;
+  bool json = false;
+};
+
+struct ResultsOptions {
+  std::string job;
+  std::string output;  ///< "" for stdout
+};
+
+int run_serve(const CommonOptions& common);
+int run_migrate(const CommonOptions& common, const MigrateOptions& options);
+int run_check_config(const CommonOptions& common, const CheckConfigOptions& options);
+int run_submit(const CommonOptions& common, const SubmitOptions& options);
+int run_status(const CommonOptions& common, const StatusOptions& options);
+int run_results(const CommonOptions& common, const ResultsOptions& options);
+int run_version(bool json);
+/// Prints the README's table of `config` keys or of `metrics`.
+int run_docs(const std::string& what);
+
+}  // namespace batchd

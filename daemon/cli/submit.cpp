@@ -1,0 +1,152 @@
+#include "cli/context.hpp"
+#include "cli/line_reader.hpp"
+#include "cli/submit_line.hpp"
+#include "db/store.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <boost/json.hpp>
+
+#include <cerrno>
+#include <cstring>
+
+namespace batchd {
+namespace {
+
+constexpr std::size_t longest_line = 200'000'000;  // no provider takes a larger file
+constexpr int most_complaints = 20;
+
+/// The input, closed when done unless it is stdin.
+class Input {
+ public:
+  explicit Input(const std::string& name) : fd_(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) throw CommandError(exit_usage, name + " cannot be read: " + std::strerror(errno));
+    struct stat info {};
+    if (fstat(fd_, &info) == 0 && S_ISDIR(info.st_mode)) throw CommandError(exit_usage, name + " is a directory");
+    regular_ = S_ISREG(info.st_mode);
+  }
+  ~Input() {
+    if (fd_ != STDIN_FILENO) close(fd_);
+  }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+  int fd() const { return fd_; }
+  /// True when it can be read twice.
+  bool regular() const { return regular_; }
+  void rewind() const { lseek(fd_, start_, SEEK_SET); }
+
+ private:
+  int fd_;
+  bool regular_ = false;
+  off_t start_ = fd_ < 0 ? 0 : lseek(fd_, 0, SEEK_CUR);
+};
+
+struct BadLine : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Requests out of lines; empty lines are passed over.
+class Lines {
+ public:
+  Lines(const Input& input, SubmitDefaults defaults) : reader_(input.fd(), longest_line), defaults_(std::move(defaults)) {}
+
+  /// The next request; false at the end. Throws BadLine, after which the next call goes on behind it.
+  bool next(NewRequest& request) {
+    while (reader_.next(line_)) {
+      if (line_.find_first_not_of(" \t") == std::string::npos) continue;
+      auto wrong =
+          reader_.too_long() ? std::optional<std::string>("longer than 200 MB") : read_submit_line(line_, defaults_, request);
+      if (wrong) throw BadLine("line " + std::to_string(reader_.number()) + ": " + *wrong);
+      ++requests_;
+      return true;
+    }
+    return false;
+  }
+
+  /// Reads to the end, only to complain; returns how many more lines are bad.
+  std::int64_t complain(std::int64_t already = 0) {
+    std::int64_t bad = 0;
+    for (NewRequest request;;) {
+      try {
+        if (!next(request)) break;
+      } catch (const BadLine& error) {
+        if (already + ++bad <= most_complaints) say(error.what());
+      }
+    }
+    if (already + bad > most_complaints) say("… and " + grouped(already + bad - most_complaints) + " more");
+    return bad;
+  }
+  std::int64_t requests() const { return requests_; }
+
+ private:
+  LineReader reader_;
+  SubmitDefaults defaults_;
+  std::string line_;
+  std::int64_t requests_ = 0;
+};
+
+/// Shows how far it is, on a terminal.
+EnqueueProgress progress(EnqueueCounts& latest) {
+  return [&latest, live = stderr_is_terminal()](const EnqueueCounts& counts) {
+    latest = counts;
+    if (live) std::fprintf(stderr, "\r%s new, %s known ", grouped(counts.fresh).c_str(), grouped(counts.known).c_str());
+  };
+}
+
+void check_options(const SubmitOptions& options) {
+  if (options.job.empty() || options.job.size() > 512) throw CommandError(exit_usage, "--job must have 1 to 512 bytes");
+  if (!options.endpoint.empty() && !options.endpoint.starts_with('/')) {
+    throw CommandError(exit_usage, "--endpoint must be a path such as /v1/chat/completions");
+  }
+}
+
+}  // namespace
+
+int run_submit(const CommonOptions& common, const SubmitOptions& options) {
+  check_options(options);
+  const SubmitDefaults defaults{options.model, options.endpoint};
+  const Input input(options.file);
+  Database database(database_settings(common));
+
+  if (input.regular()) {
+    Lines lines(input, defaults);
+    if (const auto bad = lines.complain(); bad > 0) {
+      throw CommandError(exit_failure, options.file + " has " + grouped(bad) + " bad lines of " +
+                                           grouped(bad + lines.requests()) + ": nothing was enqueued");
+    }
+    input.rewind();
+  }
+
+  Lines lines(input, defaults);
+  EnqueueOptions how;
+  how.job = options.job;
+  how.priority = options.priority;
+  EnqueueCounts counts;
+  try {
+    counts = enqueue(
+        database, how, [&lines](NewRequest& request) { return lines.next(request); }, progress(counts));
+  } catch (const BadLine& error) {
+    say(error.what());
+    const auto bad = 1 + lines.complain(1);
+    throw CommandError(exit_failure, grouped(bad) + " bad lines; " + grouped(counts.fresh) +
+                                         " requests that stood before the first one were enqueued, and nothing after them");
+  } catch (const StoreError&) {
+    if (counts.fresh + counts.known > 0) {
+      say(grouped(counts.fresh) +
+          " requests were enqueued before it failed; with custom_ids the same command enqueues only the rest");
+    }
+    throw;
+  }
+  if (stderr_is_terminal()) std::fprintf(stderr, "\r\033[K");
+  if (options.json) {
+    print(boost::json::serialize(boost::json::object{{"job", options.job}, {"new", counts.fresh}, {"known", counts.known}}) +
+          "\n");
+  } else {
+    print(options.job + ": " + grouped(counts.fresh) + " new, " + grouped(counts.known) + " known\n");
+  }
+  return exit_ok;
+}
+
+}  // namespace batchd
