@@ -24,7 +24,8 @@ Task<void> MergeStage::step(Shard shard) {
     co_await postpone(shard, Milliseconds{1000});
     co_return;
   }
-  Merger merger(context_, shard, co_await context_.store.contents(shard.id), std::move(*set_aside), settings_);
+  ShardContents contents = co_await context_.store.contents(shard.id);
+  Merger merger(context_, shard, std::move(contents), std::move(*set_aside), settings_);
   std::exception_ptr thrown;
   std::optional<ProviderError> failed;
   try {

@@ -140,7 +140,9 @@ Task<void> Merger::write() {
   contents_.decided = seen_;
   writing_counts_ = std::exchange(chunk_counts_, Counts{});
   chunk_bytes_ = 0;
-  co_await writing_.start(context_.store.settle(context_.session.term(), shard_.id, contents_, std::exchange(chunk_, SettleChunk{})));
+  SettleChunk chunk = std::exchange(chunk_, SettleChunk{});
+  Task<bool> settling = context_.store.settle(context_.session.term(), shard_.id, contents_, std::move(chunk));
+  co_await writing_.start(std::move(settling));
 }
 
 Task<void> Merger::await_write() {

@@ -49,7 +49,8 @@ Task<int> PlanStage::run_once() {
 
 Task<void> PlanStage::settle_hopeless() {
   std::vector<std::string> served;
-  for (const DeploymentLoad& load : co_await context_.store.deployments()) served.push_back(load.model);
+  const std::vector<DeploymentLoad> loads = co_await context_.store.deployments();
+  for (const DeploymentLoad& load : loads) served.push_back(load.model);
   const int expired = co_await context_.store.expire_overdue();
   const int unroutable = co_await context_.store.fail_unroutable(context_.session.term(), served, settings_.unroutable_after);
   if (expired > 0) {

@@ -43,7 +43,8 @@ Task<int> PollStage::run_once() {
   const Term term = context_.session.term();
   if (!co_await context_.store.hold_role(term, name())) co_return 0;
   Live live;
-  for (LiveBatch& batch : co_await context_.store.live_batches(provider_name_)) live.emplace(batch.batch, std::move(batch));
+  std::vector<LiveBatch> batches = co_await context_.store.live_batches(provider_name_);
+  for (LiveBatch& batch : batches) live.emplace(batch.batch, std::move(batch));
   if (live.empty()) co_return 0;
 
   const Live before = live;
@@ -111,11 +112,11 @@ Task<void> PollStage::finish(ShardId id, const Batch& batch) {
     if (account) co_await pause_lane(shard, error);
     const Milliseconds later = retry_delay(shard, error);
     context_.log.warn("batch.not_run", {{"shard", id.value}, {"batch", batch.id.value}, {"code", reason.code}, {"message", reason.message}, {"retry_in_ms", later.count()}});
-    const NotRun event{later};
+    const ShardEvent event = NotRun{later};
     co_await advance(shard, event);
     co_return;
   }
-  const Ended event{batch};
+  const ShardEvent event = Ended{batch};
   if (co_await advance(shard, event) != SaveResult::saved) co_return;
   context_.bells.merge.notify();
   context_.bells.submit.notify();  // room was freed
@@ -134,7 +135,7 @@ Task<void> PollStage::vanished(const LiveBatch& live, const ProviderError& error
   gone.id = live.batch;
   gone.status = BatchStatus::failed;
   gone.errors.push_back({"batch_vanished", "the provider does not know the batch any more", std::nullopt});
-  const Ended event{gone};
+  const ShardEvent event = Ended{gone};
   co_await advance(shard, event);
   context_.bells.merge.notify();
 }

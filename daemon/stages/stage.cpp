@@ -100,7 +100,8 @@ Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError
                                                     {"message", error.message},
                                                     {"retry_in_ms", later.count()}});
   if (error.kind == ErrorKind::account) co_await pause_lane(shard, error);
-  co_await advance(shard, Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message)});
+  const ShardEvent event = Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message)};
+  co_await advance(shard, event);
 }
 
 Task<void> Stage::postpone(Shard& shard, Milliseconds later) {

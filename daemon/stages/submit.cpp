@@ -59,7 +59,7 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
   const auto file = co_await provider.retrieve_file(*shard.input_file);
   if (file.has_error()) {
     if (file.error().kind == ErrorKind::not_found && shard.failures >= most_invisible) {
-      const FileLost event{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
+      const ShardEvent event = FileLost{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
       co_await advance(shard, event);
       context_.bells.upload.notify();
     } else {
@@ -68,7 +68,7 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
     co_return false;
   }
   if (file->status == "error" || file->status == "deleted" || file->status == "deleting") {
-    const FileLost event{retry_delay(shard, ProviderError{}), make_error("file_" + file->status, "the provider could not process the uploaded file")};
+    const ShardEvent event = FileLost{retry_delay(shard, ProviderError{}), make_error("file_" + file->status, "the provider could not process the uploaded file")};
     context_.log.warn("file.unusable", {{"shard", shard.id.value}, {"file", shard.input_file->value}, {"status", file->status}});
     co_await advance(shard, event);
     co_return false;
@@ -83,7 +83,7 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
 Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
   if (!context_.session.trusted()) {
     // The announcement took so long that others may have judged us dead. Nothing was sent; say so if we still may.
-    const NotCreated event{ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}}, Milliseconds{0}};
+    const ShardEvent event = NotCreated{ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}}, Milliseconds{0}};
     co_await advance(shard, event);
     co_return;
   }
@@ -93,7 +93,7 @@ Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
   order.metadata = batch_metadata(context_.instance, shard.id, shard.attempt);
   const auto created = co_await provider.create_batch(order);
   if (created.has_value()) {
-    const Created event{created->batch};
+    const ShardEvent event = Created{created->batch};
     co_await advance(shard, event);
   } else {
     co_await refused(shard, created.error());
@@ -109,7 +109,7 @@ Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
     }
     case ErrorKind::permanent:
     case ErrorKind::conflict: {
-      const Refused event{error};
+      const ShardEvent event = Refused{error};
       co_await advance(shard, event);
       context_.bells.merge.notify();
       break;
@@ -124,7 +124,7 @@ Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
                                                {"code", error.code},
                                                {"message", error.message},
                                                {"retry_in_ms", later.count()}});
-      const NotCreated event{error, later};
+      const ShardEvent event = NotCreated{error, later};
       co_await advance(shard, event);
     }
   }
@@ -136,7 +136,7 @@ Task<void> SubmitStage::resolve_unknown(Shard& shard, Provider& provider) {
     co_await delay(shard, "look", found.error());
   } else if (found->has_value()) {
     context_.log.info("submission.found", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"batch", (*found)->id.value}});
-    const Created event{**found};
+    const ShardEvent event = Created{**found};
     co_await advance(shard, event);
   } else {
     co_await not_found(shard, provider);
@@ -148,7 +148,7 @@ Task<void> SubmitStage::not_found(Shard& shard, Provider& provider) {
   if (!long_enough || settings_.hold_unknown) {
     const Milliseconds again = std::max(settings_.settle_window / 3, Milliseconds{200});
     if (long_enough) context_.log.warn("submission.held", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"looks", shard.looks}});
-    const NotFoundInList event{again};
+    const ShardEvent event = NotFoundInList{again};
     co_await advance(shard, event);
     co_return;
   }

@@ -111,14 +111,14 @@ Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
   const std::string name = input_file_name(context_.instance, shard.id, shard.attempt);
   const auto uploaded = co_await route.provider->upload(draft.file.path(), name);
   if (uploaded.has_value()) {
-    const Uploaded event{uploaded->id, draft.file.size(), draft.tokens};
+    const ShardEvent event = Uploaded{uploaded->id, draft.file.size(), draft.tokens};
     co_await advance(shard, event);
     context_.bells.submit.notify();
     co_return;
   }
   const ProviderError& error = uploaded.error();
   if (error.kind == ErrorKind::permanent) {
-    const Refused event{error};
+    const ShardEvent event = Refused{error};
     co_await advance(shard, event);
     context_.bells.merge.notify();
   } else {
