@@ -76,9 +76,9 @@ Task<ProviderResult<HttpResponse>> HttpProvider::call(Operation operation, HttpR
   const auto started = std::chrono::steady_clock::now();
   HttpResult result;
   if (sink) {
-    result = co_await http_.download(request, *sink);
+    result = co_await http_.download(std::move(request), *sink);
   } else {
-    result = co_await http_.send(request);
+    result = co_await http_.send(std::move(request));
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   const int status = result ? result->status : 0;

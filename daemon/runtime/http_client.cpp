@@ -128,12 +128,10 @@ HttpClient::HttpClient(Endpoint origin, HttpClientOptions options)
 
 HttpClient::~HttpClient() = default;
 
-Task<HttpResult> HttpClient::send(const HttpRequest& request) {
-  return impl_->exchange(request, nullptr);
-}
+Task<HttpResult> HttpClient::send(HttpRequest request) { co_return co_await impl_->exchange(request, nullptr); }
 
-Task<HttpResult> HttpClient::download(const HttpRequest& request, const DownloadSink& sink) {
-  return impl_->exchange(request, &sink);
+Task<HttpResult> HttpClient::download(HttpRequest request, DownloadSink sink) {
+  co_return co_await impl_->exchange(request, &sink);
 }
 
 }  // namespace batchd

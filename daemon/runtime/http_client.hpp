@@ -82,12 +82,12 @@ class HttpClient {
 
   /// One request, its answer in memory. Cancellation throws operation_aborted and closes the connection.
   /// A GET or DELETE whose kept connection turns out to be dead before any answer is sent once more on a fresh one.
-  Task<HttpResult> send(const HttpRequest& request);
+  Task<HttpResult> send(HttpRequest request);
 
   /// The same, but the body of a 2xx answer goes to `sink` in pieces of at most 128 KiB. A body that ends before its
   /// length, or without its last chunk, is an `unknown` error; what the sink has seen by then is a prefix.
   /// Other answers are buffered as by send(), cut at 64 KiB.
-  Task<HttpResult> download(const HttpRequest& request, const DownloadSink& sink);
+  Task<HttpResult> download(HttpRequest request, DownloadSink sink);
 
  private:
   struct Impl;
