@@ -34,47 +34,63 @@ const std::string& filler_page() {
 
 std::string_view error_message(int status) {
   switch (status) {
-    case 400: return "The response was filtered due to the prompt triggering the content management policy.";
-    case 401: return "Access denied due to invalid credentials for this deployment.";
-    case 404: return "The deployment for this request does not exist.";
-    case 429: return "Requests have exceeded the rate limit of this deployment. Please retry later.";
-    default: return "The server had an error while processing the request.";
+    case 400:
+      return "The response was filtered due to the prompt triggering the content management policy.";
+    case 401:
+      return "Access denied due to invalid credentials for this deployment.";
+    case 404:
+      return "The deployment for this request does not exist.";
+    case 429:
+      return "Requests have exceeded the rate limit of this deployment. Please retry later.";
+    default:
+      return "The server had an error while processing the request.";
   }
 }
 
 std::string_view error_code(int status) {
   switch (status) {
-    case 400: return "content_filter";
-    case 401: return "unauthorized";
-    case 404: return "DeploymentNotFound";
-    case 429: return "too_many_requests";
-    default: return "internal_error";
+    case 400:
+      return "content_filter";
+    case 401:
+      return "unauthorized";
+    case 404:
+      return "DeploymentNotFound";
+    case 429:
+      return "too_many_requests";
+    default:
+      return "internal_error";
   }
 }
 
 }  // namespace
 
-AnswerWriter::AnswerWriter(const Execution& execution) : execution_(execution), input_name_("prompt_tokens"), output_name_("completion_tokens") {
+AnswerWriter::AnswerWriter(const Execution& execution)
+    : execution_(execution), input_name_("prompt_tokens"), output_name_("completion_tokens") {
   const std::string model = boost::json::serialize(boost::json::value(execution.input->model));
   const std::string created = std::to_string(execution.created);
   const std::string kind = bare_endpoint(execution.endpoint);
   const bool azure = execution.dialect != Dialect::openai;
   if (kind == "/responses") {
-    before_content_ = R"(","object":"response","created_at":)" + created + R"(,"status":"completed","error":null,"model":)" + model +
-                      R"(,"output":[{"type":"message","id":"msg_0","status":"completed","role":"assistant","content":[{"type":"output_text","annotations":[],"text":")";
+    before_content_ =
+        R"(","object":"response","created_at":)" + created + R"(,"status":"completed","error":null,"model":)" + model +
+        R"(,"output":[{"type":"message","id":"msg_0","status":"completed","role":"assistant","content":[{"type":"output_text","annotations":[],"text":")";
     after_content_ = R"("}]}],"usage":{")";
     input_name_ = "input_tokens";
     output_name_ = "output_tokens";
   } else if (kind == "/embeddings") {
     // The content stands in the model's place of an otherwise ordinary embedding: there is no text to put it in.
-    before_content_ = R"(","object":"list","data":[{"object":"embedding","index":0,"embedding":[0.0125,-0.25,1e-05]}],"model":)" + model + R"(,"sim":")";
+    before_content_ = R"(","object":"list","data":[{"object":"embedding","index":0,"embedding":[0.0125,-0.25,1e-05]}],"model":)" +
+                      model + R"(,"sim":")";
     after_content_ = R"(","usage":{")";
   } else if (kind == "/completions") {
-    before_content_ = R"(","object":"text_completion","created":)" + created + R"(,"model":)" + model + R"(,"choices":[{"index":0,"text":")";
+    before_content_ =
+        R"(","object":"text_completion","created":)" + created + R"(,"model":)" + model + R"(,"choices":[{"index":0,"text":")";
     after_content_ = R"(","logprobs":null,"finish_reason":"stop"}],"usage":{")";
   } else {
     before_content_ = R"(","object":"chat.completion","created":)" + created + R"(,"model":)" + model;
-    if (azure) before_content_ += R"(,"prompt_filter_results":[{"prompt_index":0,"content_filter_results":)" + std::string(safe_filter) + "}]";
+    if (azure)
+      before_content_ +=
+          R"(,"prompt_filter_results":[{"prompt_index":0,"content_filter_results":)" + std::string(safe_filter) + "}]";
     before_content_ += R"(,"choices":[{"index":0,"message":{"role":"assistant","content":")";
     after_content_ = R"(","refusal":null},"logprobs":null,"finish_reason":"stop")";
     if (azure) after_content_ += R"(,"content_filter_results":)" + std::string(safe_filter);
@@ -88,7 +104,8 @@ std::size_t AnswerWriter::content_bytes(Outcome outcome) const {
   return outcome == Outcome::huge ? huge_bytes : std::max(execution_.answer_bytes, shortest);
 }
 
-void AnswerWriter::append(std::string& out, ResultFile file, std::uint32_t index, const RequestRecord& record, Outcome outcome) const {
+void AnswerWriter::append(std::string& out, ResultFile file, std::uint32_t index, const RequestRecord& record,
+                          Outcome outcome) const {
   if (file == ResultFile::output) {
     append_output(out, index, record, outcome);
   } else {
@@ -100,7 +117,8 @@ void AnswerWriter::append_output(std::string& out, std::uint32_t index, const Re
   switch (outcome) {
     case Outcome::answered:
     case Outcome::both:
-    case Outcome::huge: return append_answer(out, record.custom_id(), index, record, outcome);
+    case Outcome::huge:
+      return append_answer(out, record.custom_id(), index, record, outcome);
     case Outcome::duplicate:
       append_answer(out, record.custom_id(), index, record, outcome);
       return append_answer(out, record.custom_id(), index, record, outcome);
@@ -111,16 +129,20 @@ void AnswerWriter::append_output(std::string& out, std::uint32_t index, const Re
     case Outcome::unknown:
       append_answer(out, record.custom_id(), index, record, outcome);
       return append_answer(out, "not-yours-" + std::to_string(index), index, record, outcome);
-    case Outcome::error_in_output: return append_failure(out, index, record, 400);
+    case Outcome::error_in_output:
+      return append_failure(out, index, record, 400);
     case Outcome::empty_200:
       open_line(out, record.custom_id(), index);
-      out += R"("response":{"status_code":200,"request_id":"","body":null},"error":null})" "\n";
+      out += R"("response":{"status_code":200,"request_id":"","body":null},"error":null})"
+             "\n";
       return;
     case Outcome::status_0:
       open_line(out, record.custom_id(), index);
-      out += R"("response":{"status_code":0,"request_id":"","body":{}},"error":null})" "\n";
+      out += R"("response":{"status_code":0,"request_id":"","body":{}},"error":null})"
+             "\n";
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -130,14 +152,20 @@ void AnswerWriter::append_error(std::string& out, std::uint32_t index, const Req
     case Outcome::status_401:
     case Outcome::status_404:
     case Outcome::status_429:
-    case Outcome::status_500: return append_failure(out, index, record, status_of(outcome));
-    case Outcome::both: return append_failure(out, index, record, 500);
+    case Outcome::status_500:
+      return append_failure(out, index, record, status_of(outcome));
+    case Outcome::both:
+      return append_failure(out, index, record, 500);
     case Outcome::expired:
-      return append_unanswered(out, index, record, "batch_expired", "This request could not be executed before the completion window expired.");
-    case Outcome::timeout: return append_unanswered(out, index, record, "request_timeout", "This request timed out.");
+      return append_unanswered(out, index, record, "batch_expired",
+                               "This request could not be executed before the completion window expired.");
+    case Outcome::timeout:
+      return append_unanswered(out, index, record, "request_timeout", "This request timed out.");
     case Outcome::cancelled:
-      return append_unanswered(out, index, record, "batch_cancelled", "This request was not executed because the batch was cancelled.");
-    default: return;
+      return append_unanswered(out, index, record, "batch_cancelled",
+                               "This request was not executed because the batch was cancelled.");
+    default:
+      return;
   }
 }
 
@@ -153,7 +181,8 @@ void AnswerWriter::open_line(std::string& out, std::string_view custom_id, std::
   out += "\",";
 }
 
-void AnswerWriter::append_answer(std::string& out, std::string_view custom_id, std::uint32_t index, const RequestRecord& record, Outcome outcome) const {
+void AnswerWriter::append_answer(std::string& out, std::string_view custom_id, std::uint32_t index, const RequestRecord& record,
+                                 Outcome outcome) const {
   const std::uint64_t number = mix(execution_.seed ^ (std::uint64_t{index} << 20));
   open_line(out, custom_id, index);
   if (execution_.dialect == Dialect::openai) {
@@ -161,13 +190,15 @@ void AnswerWriter::append_answer(std::string& out, std::string_view custom_id, s
     append_hex(out, number);
     out += R"(","body":)";
     append_body(out, number, record, outcome);
-    out += R"(},"error":null})" "\n";
+    out += R"(},"error":null})"
+           "\n";
   } else {
     out += R"("response":{"body":)";
     append_body(out, number, record, outcome);
     out += R"(,"request_id":"req_)";
     append_hex(out, number);
-    out += R"(","status_code":200},"error":null})" "\n";
+    out += R"(","status_code":200},"error":null})"
+           "\n";
   }
 }
 
@@ -215,7 +246,8 @@ void AnswerWriter::append_failure(std::string& out, std::uint32_t index, const R
   out += status == 400 ? R"("invalid_request_error","param":"prompt")" : R"(null,"param":null)";
   out += R"(,"code":")";
   out += error_code(status);
-  out += R"("}}},"error":null})" "\n";
+  out += R"("}}},"error":null})"
+         "\n";
 }
 
 void AnswerWriter::append_unanswered(std::string& out, std::uint32_t index, const RequestRecord& record, std::string_view code,
@@ -225,7 +257,8 @@ void AnswerWriter::append_unanswered(std::string& out, std::uint32_t index, cons
   out += code;
   out += R"(","message":")";
   out += message;
-  out += R"("}})" "\n";
+  out += R"("}})"
+         "\n";
 }
 
 }  // namespace sim

@@ -21,9 +21,11 @@ class AnswerWriter {
   std::size_t content_bytes(Outcome outcome) const;
   void append_output(std::string& out, std::uint32_t index, const RequestRecord& record, Outcome outcome) const;
   void append_error(std::string& out, std::uint32_t index, const RequestRecord& record, Outcome outcome) const;
-  void append_answer(std::string& out, std::string_view custom_id, std::uint32_t index, const RequestRecord& record, Outcome outcome) const;
+  void append_answer(std::string& out, std::string_view custom_id, std::uint32_t index, const RequestRecord& record,
+                     Outcome outcome) const;
   void append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status) const;
-  void append_unanswered(std::string& out, std::uint32_t index, const RequestRecord& record, std::string_view code, std::string_view message) const;
+  void append_unanswered(std::string& out, std::uint32_t index, const RequestRecord& record, std::string_view code,
+                         std::string_view message) const;
   void open_line(std::string& out, std::string_view custom_id, std::uint64_t number) const;
   void append_content(std::string& out, const RequestRecord& record, Outcome outcome) const;
   void append_body(std::string& out, std::uint64_t number, const RequestRecord& record, Outcome outcome) const;

@@ -8,7 +8,9 @@
 namespace sim {
 namespace {
 
-boost::json::value text_or_null(const std::string& text) { return text.empty() ? boost::json::value(nullptr) : boost::json::value(text); }
+boost::json::value text_or_null(const std::string& text) {
+  return text.empty() ? boost::json::value(nullptr) : boost::json::value(text);
+}
 
 boost::json::value errors_of(const Batch& batch) {
   if (batch.errors.empty()) return nullptr;
@@ -46,12 +48,14 @@ boost::json::object usage_of(const Batch& batch) {
 }  // namespace
 
 std::string_view name_of(BatchState state) {
-  constexpr std::array<std::string_view, 8> names = {"validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"};
+  constexpr std::array<std::string_view, 8> names = {"validating", "failed",  "in_progress", "finalizing",
+                                                     "completed",  "expired", "cancelling",  "cancelled"};
   return names[static_cast<std::size_t>(state)];
 }
 
 bool terminal(BatchState state) {
-  return state == BatchState::failed || state == BatchState::completed || state == BatchState::expired || state == BatchState::cancelled;
+  return state == BatchState::failed || state == BatchState::completed || state == BatchState::expired ||
+         state == BatchState::cancelled;
 }
 
 boost::json::object describe(const Batch& batch, TimePoint time) {
@@ -80,14 +84,17 @@ boost::json::object describe(const Batch& batch, TimePoint time) {
 
 std::vector<InputError> validate(const Batch& batch, bool deployment_known, std::uint64_t limit) {
   const auto& input = *batch.input;
-  const auto one = [](std::string code, std::string message, std::optional<std::int64_t> line = {}, std::optional<std::string> param = {}) {
+  const auto one = [](std::string code, std::string message, std::optional<std::int64_t> line = {},
+                      std::optional<std::string> param = {}) {
     return std::vector<InputError>{{std::move(code), std::move(message), line, std::move(param)}};
   };
   if (!batch.window_accepted) return one("invalid_request", "The completion window must be 24h.", {}, "completion_window");
   if (input.has_bom && batch.dialect != Dialect::openai) {
     return one("invalid_request",
-               "Validation failed: A valid model deployment name couldn't be extracted from the input file. Please ensure that each row in the "
-               "input file has a valid deployment name specified in the 'model' field, and that the deployment name is consistent across all rows.");
+               "Validation failed: A valid model deployment name couldn't be extracted from the input file. Please ensure that "
+               "each row in the "
+               "input file has a valid deployment name specified in the 'model' field, and that the deployment name is "
+               "consistent across all rows.");
   }
   if (input.has_bom) return one("invalid_json_line", "This line is not parseable as valid JSON.", 1);
   if (input.requests == 0) return one("empty_file", "The input file has no requests.");
@@ -98,12 +105,15 @@ std::vector<InputError> validate(const Batch& batch, bool deployment_known, std:
   if (!input.errors.empty()) return input.errors;
   const std::string wanted = line_url(batch.dialect, batch.endpoint);
   if (input.url != wanted) {
-    return one("url_mismatch", "The url '" + input.url + "' of the lines does not match the batch's endpoint; expected '" + wanted + "'.", 1, "url");
+    return one("url_mismatch",
+               "The url '" + input.url + "' of the lines does not match the batch's endpoint; expected '" + wanted + "'.", 1,
+               "url");
   }
   if (!deployment_known) return one("model_not_found", "The model deployment '" + input.model + "' does not exist.", 1, "model");
   if (!batch.holds_tokens) {
-    return one("token_limit_exceeded", "Enqueued token limit reached for " + input.model + ". Limit: " + std::to_string(limit) +
-                                           " enqueued tokens. Please try again once some in_progress batches have been completed.");
+    return one("token_limit_exceeded",
+               "Enqueued token limit reached for " + input.model + ". Limit: " + std::to_string(limit) +
+                   " enqueued tokens. Please try again once some in_progress batches have been completed.");
   }
   return {};
 }

@@ -38,9 +38,9 @@ struct Batch {
   bool window_accepted = true;
 
   BatchState state = BatchState::validating;
-  TimePoint due;         ///< when the present state ends, unless it is terminal
+  TimePoint due;  ///< when the present state ends, unless it is terminal
   TimePoint expires_at;
-  TimePoint listed_at;   ///< absent from lists before
+  TimePoint listed_at;                              ///< absent from lists before
   std::array<std::optional<TimePoint>, 8> entered;  ///< by state
   std::vector<InputError> errors;
   std::string output_file_id;

@@ -10,7 +10,9 @@
 namespace sim {
 namespace {
 
-ApiError bad(std::string message, const char* param) { return {400, "invalidPayload", std::move(message), param}; }
+ApiError bad(std::string message, const char* param) {
+  return {400, "invalidPayload", std::move(message), param};
+}
 
 std::optional<ApiError> check_metadata(const boost::json::value& metadata) {
   if (metadata.is_null()) return std::nullopt;
@@ -19,21 +21,24 @@ std::optional<ApiError> check_metadata(const boost::json::value& metadata) {
   for (const auto& [key, value] : metadata.get_object()) {
     if (key.empty() || key.size() > 64) return bad("A key of 'metadata' is empty or longer than 64 characters.", "metadata");
     if (!value.is_string()) return bad("'metadata." + std::string(key) + "' must be a string.", "metadata");
-    if (value.get_string().size() > 512) return bad("'metadata." + std::string(key) + "' is longer than 512 characters.", "metadata");
+    if (value.get_string().size() > 512)
+      return bad("'metadata." + std::string(key) + "' is longer than 512 characters.", "metadata");
   }
   return std::nullopt;
 }
 
 std::optional<ApiError> check_expiry(const Call& call, const boost::json::value& expiry) {
-  if (call.dialect == Dialect::azure && !call.dated_preview()) return bad("Unknown member 'output_expires_after'.", "output_expires_after");
+  if (call.dialect == Dialect::azure && !call.dated_preview())
+    return bad("Unknown member 'output_expires_after'.", "output_expires_after");
   const auto* const object = expiry.if_object();
   const auto* const anchor = object == nullptr ? nullptr : object->if_contains("anchor");
   const auto* const seconds = object == nullptr ? nullptr : object->if_contains("seconds");
   const std::int64_t least = call.azure() ? 1'209'600 : 3'600;
-  const bool fits = anchor != nullptr && *anchor == "created_at" && seconds != nullptr && seconds->is_int64() && seconds->get_int64() >= least &&
-                    seconds->get_int64() <= 2'592'000 && object->size() == 2;
+  const bool fits = anchor != nullptr && *anchor == "created_at" && seconds != nullptr && seconds->is_int64() &&
+                    seconds->get_int64() >= least && seconds->get_int64() <= 2'592'000 && object->size() == 2;
   if (fits) return std::nullopt;
-  return bad("'output_expires_after' must be {anchor: \"created_at\", seconds: " + std::to_string(least) + " to 2592000}.", "output_expires_after");
+  return bad("'output_expires_after' must be {anchor: \"created_at\", seconds: " + std::to_string(least) + " to 2592000}.",
+             "output_expires_after");
 }
 
 }  // namespace
@@ -44,7 +49,8 @@ Reply BatchCalls::missing(const Context& context) const {
 
 std::optional<ApiError> BatchCalls::check(const Context& context, const boost::json::object& asked) const {
   for (const auto& [key, value] : asked) {
-    constexpr std::array<std::string_view, 5> known = {"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"};
+    constexpr std::array<std::string_view, 5> known = {"input_file_id", "endpoint", "completion_window", "metadata",
+                                                       "output_expires_after"};
     const bool is_known = std::find(known.begin(), known.end(), key) != known.end();
     if (!is_known && world_.settings.strict) return bad("Unknown member '" + std::string(key) + "'.", "body");
   }
@@ -53,8 +59,10 @@ std::optional<ApiError> BatchCalls::check(const Context& context, const boost::j
     if (value == nullptr) return bad(std::string("Missing required parameter: '") + name + "'.", name);
     if (!value->is_string()) return bad(std::string("'") + name + "' must be a string.", name);
   }
-  if (const auto fault = endpoint_fault(context.call.dialect, std::string(asked.at("endpoint").get_string()))) return bad(*fault, "endpoint");
-  if (context.call.dialect == Dialect::openai && asked.at("completion_window") != "24h") return bad("'completion_window' must be '24h'.", "completion_window");
+  if (const auto fault = endpoint_fault(context.call.dialect, std::string(asked.at("endpoint").get_string())))
+    return bad(*fault, "endpoint");
+  if (context.call.dialect == Dialect::openai && asked.at("completion_window") != "24h")
+    return bad("'completion_window' must be '24h'.", "completion_window");
   if (const auto* const expiry = asked.if_contains("output_expires_after")) {
     if (auto fault = check_expiry(context.call, *expiry)) return fault;
   }
@@ -65,17 +73,23 @@ std::optional<ApiError> BatchCalls::check(const Context& context, const boost::j
 /// What the client may meet by bad luck, too early or too late, rather than by mistake.
 std::optional<ApiError> BatchCalls::check_input(const Context& context, const StoredFile* file, const std::string& id) const {
   if (file == nullptr) return bad("Cannot find file " + id + ", or this resource does not have access to it.", "file_id");
-  if (file->purpose != "batch") return bad("File " + id + " has purpose '" + file->purpose + "', expected 'batch'.", "input_file_id");
+  if (file->purpose != "batch")
+    return bad("File " + id + " has purpose '" + file->purpose + "', expected 'batch'.", "input_file_id");
   if (file->processed_at > now()) {
-    return ApiError{400, "unexpectedEntityState", "Input file '" + id + "' is in 'pending' state. Only files with status 'Processed' are accepted.", "input_file_id"};
+    return ApiError{400, "unexpectedEntityState",
+                    "Input file '" + id + "' is in 'pending' state. Only files with status 'Processed' are accepted.",
+                    "input_file_id"};
   }
   const auto& facts = *file->facts;
-  if (world_.settings.quota_mode == QuotaMode::late || !facts.errors.empty() || !world_.quota.known(facts.model)) return std::nullopt;
+  if (world_.settings.quota_mode == QuotaMode::late || !facts.errors.empty() || !world_.quota.known(facts.model))
+    return std::nullopt;
   const auto limit = world_.quota.limit(facts.model);
   if (world_.quota.held(context.resource, facts.model) + facts.tokens <= limit) return std::nullopt;
   world_.quota.take(context.resource, facts.model, facts.tokens);  // refused, and counted as such
-  return ApiError{400, "invalidPayload", "token_limit_exceeded: Enqueued token limit reached for " + facts.model + ". Limit: " + std::to_string(limit) +
-                                             " enqueued tokens. Please try again once some in_progress batches have been completed.", std::nullopt, "token_limit_exceeded"};
+  return ApiError{400, "invalidPayload",
+                  "token_limit_exceeded: Enqueued token limit reached for " + facts.model + ". Limit: " + std::to_string(limit) +
+                      " enqueued tokens. Please try again once some in_progress batches have been completed.",
+                  std::nullopt, "token_limit_exceeded"};
 }
 
 Reply BatchCalls::create(const Context& context, const std::string& body) {
@@ -114,7 +128,8 @@ Reply BatchCalls::get(const Context& context) {
 Reply BatchCalls::list(const Context& context, const RequestHead& head) {
   const auto& call = context.call;
   if (world_.settings.strict) {
-    const auto unknown = call.dated_preview() ? unknown_parameter(head, {"after", "limit", "$filter", "$orderby"}) : unknown_parameter(head, {"after", "limit"});
+    const auto unknown = call.dated_preview() ? unknown_parameter(head, {"after", "limit", "$filter", "$orderby"})
+                                              : unknown_parameter(head, {"after", "limit"});
     if (unknown) return refuse(world_, call, bad("Unknown query parameter '" + *unknown + "'.", "query"));
   }
   std::int64_t limit = 20;
@@ -134,18 +149,20 @@ Reply BatchCalls::list(const Context& context, const RequestHead& head) {
   const auto last = first + std::min<std::ptrdiff_t>(limit, batches.end() - first);
   boost::json::array data;
   for (auto at = first; at != last; ++at) data.push_back(describe(**at, time));
-  return json_reply(200, boost::json::object{{"object", "list"},
-                                             {"data", std::move(data)},
-                                             {"first_id", first == last ? boost::json::value(nullptr) : boost::json::value((*first)->id)},
-                                             {"last_id", first == last ? boost::json::value(nullptr) : boost::json::value((*(last - 1))->id)},
-                                             {"has_more", last != batches.end()}});
+  return json_reply(
+      200, boost::json::object{{"object", "list"},
+                               {"data", std::move(data)},
+                               {"first_id", first == last ? boost::json::value(nullptr) : boost::json::value((*first)->id)},
+                               {"last_id", first == last ? boost::json::value(nullptr) : boost::json::value((*(last - 1))->id)},
+                               {"has_more", last != batches.end()}});
 }
 
 Reply BatchCalls::cancel(const Context& context) {
   auto* const batch = world_.batches.find(context.resource, context.call.id);
   if (batch == nullptr) return missing(context);
   if (batch->over()) {
-    return error_reply(context.call.dialect, {409, "conflict", "Cannot cancel a batch with status '" + std::string(name_of(batch->state)) + "'."});
+    return error_reply(context.call.dialect,
+                       {409, "conflict", "Cannot cancel a batch with status '" + std::string(name_of(batch->state)) + "'."});
   }
   world_.batches.cancel(*batch, now());
   return json_reply(200, describe(*batch, now()));

@@ -64,7 +64,8 @@ bool BatchStore::needs_input(const std::string& file_id) const {
 
 void BatchStore::cancel(Batch& batch, TimePoint time) {
   if (batch.state == BatchState::cancelling) return;
-  if (batch.state == BatchState::in_progress) run(batch, share_done(batch, time), settings_.cancelled_lines ? Rest::cancelled : Rest::absent);
+  if (batch.state == BatchState::in_progress)
+    run(batch, share_done(batch, time), settings_.cancelled_lines ? Rest::cancelled : Rest::absent);
   enter(batch, BatchState::cancelling, time, settings_.cancelling);
 }
 
@@ -90,7 +91,8 @@ void BatchStore::step(Batch& batch, TimePoint at) {
     case BatchState::cancelling:
       publish(batch, at);
       return enter(batch, BatchState::cancelled, at, {});
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -119,7 +121,8 @@ std::uint32_t BatchStore::share_done(const Batch& batch, TimePoint at) const {
   if (!begun) return 0;
   const auto whole = std::max<std::int64_t>((batch.due - *begun).count(), 1);
   const auto past = std::clamp<std::int64_t>((at - *begun).count(), 0, whole);
-  return static_cast<std::uint32_t>(std::uint64_t{batch.requests} * static_cast<std::uint64_t>(past) / static_cast<std::uint64_t>(whole));
+  return static_cast<std::uint32_t>(std::uint64_t{batch.requests} * static_cast<std::uint64_t>(past) /
+                                    static_cast<std::uint64_t>(whole));
 }
 
 void BatchStore::run(Batch& batch, std::uint32_t requests, Rest rest) {
@@ -153,7 +156,9 @@ void BatchStore::measure(Execution& execution, std::uint32_t batch_number) {
     const bool ran = at < execution.executed;
     if (!ran && execution.rest == Rest::absent) break;
     if (ran && only_once(record.outcome) && ledger_.struck_before(record.prompt)) execution.relented.insert(index);
-    const auto outcome = ran ? execution.outcome_of(index, record) : execution.rest == Rest::expired ? Outcome::expired : Outcome::cancelled;
+    const auto outcome = ran                               ? execution.outcome_of(index, record)
+                         : execution.rest == Rest::expired ? Outcome::expired
+                                                           : Outcome::cancelled;
     scratch.clear();
     writer.append(scratch, ResultFile::output, index, record, outcome);
     execution.output_bytes += scratch.size();

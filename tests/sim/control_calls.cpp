@@ -6,7 +6,9 @@
 namespace sim {
 namespace {
 
-Reply complaint(int status, const std::string& message) { return json_reply(status, boost::json::object{{"error", message}}); }
+Reply complaint(int status, const std::string& message) {
+  return json_reply(status, boost::json::object{{"error", message}});
+}
 
 boost::json::object detail(const Batch& batch) {
   return {{"id", batch.id},
@@ -41,7 +43,8 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     reset_();
     return json_reply(200, boost::json::object{{"reset", true}});
   }
-  return complaint(404, "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST /sim/reset.");
+  return complaint(
+      404, "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST /sim/reset.");
 }
 
 Reply ControlCalls::ledger(const RequestHead& head) {

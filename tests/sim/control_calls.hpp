@@ -11,7 +11,8 @@ namespace sim {
 class ControlCalls {
  public:
   /// `reset` replaces the whole world; nothing of the old one may be used after it.
-  ControlCalls(std::shared_ptr<World> world, std::function<void()> reset) : shared_(std::move(world)), world_(*shared_), reset_(std::move(reset)) {}
+  ControlCalls(std::shared_ptr<World> world, std::function<void()> reset)
+      : shared_(std::move(world)), world_(*shared_), reset_(std::move(reset)) {}
 
   Reply serve(const RequestHead& head, const std::string& body);
 

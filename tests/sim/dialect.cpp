@@ -24,9 +24,9 @@ constexpr std::array<std::pair<std::string_view, Operation>, 9> operations = {{
     {"cancel", Operation::cancel_batch},
 }};
 
-constexpr std::array dated_versions = {"2024-07-01-preview"sv, "2024-08-01-preview"sv, "2024-09-01-preview"sv, "2024-10-01-preview"sv,
-                                       "2024-10-21"sv,         "2024-12-01-preview"sv, "2025-01-01-preview"sv, "2025-02-01-preview"sv,
-                                       "2025-03-01-preview"sv, "2025-04-01-preview"sv};
+constexpr std::array dated_versions = {
+    "2024-07-01-preview"sv, "2024-08-01-preview"sv, "2024-09-01-preview"sv, "2024-10-01-preview"sv, "2024-10-21"sv,
+    "2024-12-01-preview"sv, "2025-01-01-preview"sv, "2025-02-01-preview"sv, "2025-03-01-preview"sv, "2025-04-01-preview"sv};
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> out;
@@ -103,14 +103,16 @@ std::optional<Call> route(const RequestHead& head) {
 
 bool version_known(const Call& call) {
   if (call.dialect == Dialect::openai) return true;
-  if (call.dialect == Dialect::azure_v1) return call.api_version.empty() || call.api_version == "v1" || call.api_version == "preview";
+  if (call.dialect == Dialect::azure_v1)
+    return call.api_version.empty() || call.api_version == "v1" || call.api_version == "preview";
   return std::find(dated_versions.begin(), dated_versions.end(), call.api_version) != dated_versions.end();
 }
 
 std::optional<std::string> key_of(const Call& call, const RequestHead& head) {
   if (call.azure() && !head.api_key.empty()) return head.api_key;
   constexpr auto bearer = "Bearer "sv;
-  if (head.authorization.size() > bearer.size() && head.authorization.starts_with(bearer)) return head.authorization.substr(bearer.size());
+  if (head.authorization.size() > bearer.size() && head.authorization.starts_with(bearer))
+    return head.authorization.substr(bearer.size());
   return std::nullopt;
 }
 
@@ -139,21 +141,34 @@ Reply error_reply(Dialect dialect, const ApiError& error) {
   return json_reply(error.status, boost::json::object{{"error", std::move(inner)}});
 }
 
-ApiError resource_not_found() { return {404, "404", "Resource not found"}; }
+ApiError resource_not_found() {
+  return {404, "404", "Resource not found"};
+}
 
-int upload_status(const Call& call) { return call.dialect == Dialect::azure ? 201 : 200; }
+int upload_status(const Call& call) {
+  return call.dialect == Dialect::azure ? 201 : 200;
+}
 
-int create_status(const Call& call) { return call.dialect == Dialect::azure_v1 || call.dated_preview() ? 201 : 200; }
+int create_status(const Call& call) {
+  return call.dialect == Dialect::azure_v1 || call.dated_preview() ? 201 : 200;
+}
 
-std::uint32_t most_requests(Dialect dialect) { return dialect == Dialect::openai ? 50'000 : 100'000; }
+std::uint32_t most_requests(Dialect dialect) {
+  return dialect == Dialect::openai ? 50'000 : 100'000;
+}
 
-std::string bare_endpoint(const std::string& endpoint) { return endpoint.starts_with("/v1/") ? endpoint.substr(3) : endpoint; }
+std::string bare_endpoint(const std::string& endpoint) {
+  return endpoint.starts_with("/v1/") ? endpoint.substr(3) : endpoint;
+}
 
 std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& endpoint) {
   constexpr std::array azure_v1 = {"/chat/completions"sv, "/v1/chat/completions"sv, "/v1/responses"sv, "/responses"sv};
-  constexpr std::array openai = {"/v1/chat/completions"sv, "/v1/responses"sv, "/v1/embeddings"sv, "/v1/completions"sv, "/v1/moderations"sv};
+  constexpr std::array openai = {"/v1/chat/completions"sv, "/v1/responses"sv, "/v1/embeddings"sv, "/v1/completions"sv,
+                                 "/v1/moderations"sv};
   const auto has = [&](const auto& list) { return std::find(list.begin(), list.end(), endpoint) != list.end(); };
-  const bool known = dialect == Dialect::azure ? endpoint == "/chat/completions" : dialect == Dialect::openai ? has(openai) : has(azure_v1);
+  const bool known = dialect == Dialect::azure    ? endpoint == "/chat/completions"
+                     : dialect == Dialect::openai ? has(openai)
+                                                  : has(azure_v1);
   if (known) return std::nullopt;
   return "The endpoint '" + endpoint + "' is not supported for batches here.";
 }

@@ -15,7 +15,18 @@ namespace sim {
 
 enum class Dialect : std::uint8_t { azure, azure_v1, openai };
 
-enum class Operation : std::uint8_t { upload, list_files, get_file, download, delete_file, create_batch, list_batches, get_batch, cancel_batch, none };
+enum class Operation : std::uint8_t {
+  upload,
+  list_files,
+  get_file,
+  download,
+  delete_file,
+  create_batch,
+  list_batches,
+  get_batch,
+  cancel_batch,
+  none
+};
 
 /// As the ledger counts it and faults name it: upload, files, file, download, delete, create_batch, list, retrieve, cancel.
 std::string_view name_of(Operation operation);

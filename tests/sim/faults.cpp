@@ -13,10 +13,11 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array fault_names = {"reset_before"sv, "reset_after"sv, "500_before"sv, "500_after"sv, "502_html"sv,  "502_html_after"sv, "503"sv,
-                                    "408_after"sv,    "429"sv,         "401"sv,        "403"sv,       "404"sv,       "hang"sv,           "hang_after"sv,
-                                    "truncate"sv,     "shorten"sv,     "slow"sv,       "empty"sv,     "garbage"sv,   "late"sv,           "list_lag"sv,
-                                    "file_invisible"sv};
+constexpr std::array fault_names = {
+    "reset_before"sv, "reset_after"sv, "500_before"sv, "500_after"sv,     "502_html"sv, "502_html_after"sv,
+    "503"sv,          "408_after"sv,   "429"sv,        "401"sv,           "403"sv,      "404"sv,
+    "hang"sv,         "hang_after"sv,  "truncate"sv,   "shorten"sv,       "slow"sv,     "empty"sv,
+    "garbage"sv,      "late"sv,        "list_lag"sv,   "file_invisible"sv};
 
 std::string text_of(const boost::json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
@@ -36,7 +37,8 @@ std::optional<std::string> FaultBook::add(const boost::json::value& value) {
       if (!rule.operation && text_of(member) != "any") return "unknown operation '" + text_of(member) + "'";
     } else if (key == "fault") {
       rule.fault.name = text_of(member);
-      if (std::find(fault_names.begin(), fault_names.end(), rule.fault.name) == fault_names.end()) return "unknown fault '" + rule.fault.name + "'";
+      if (std::find(fault_names.begin(), fault_names.end(), rule.fault.name) == fault_names.end())
+        return "unknown fault '" + rule.fault.name + "'";
     } else if (key == "nth" && member.is_int64() && member.get_int64() >= 1) {
       rule.wait = static_cast<std::uint64_t>(member.get_int64()) - 1;
     } else if (key == "times" && member.is_int64() && member.get_int64() >= 1) {

@@ -21,10 +21,14 @@ Task<Reply> FileCalls::upload(const Context& context, const RequestHead& head, B
   const auto boundary = MultipartReader::boundary_of(head.content_type);
   if (!boundary) co_return refuse(world_, call, {400, "invalidPayload", "Expected a multipart/form-data body with a boundary."});
   if (head.content_length && *head.content_length > largest_file + form_overhead) {
-    co_return refuse(world_, call, {413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(largest_file) + " bytes."});
+    co_return refuse(
+        world_, call,
+        {413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(largest_file) + " bytes."});
   }
   if (call.azure() && world_.files.count(context.resource, settings.count_outputs) >= settings.max_files) {
-    co_return error_reply(call.dialect, {400, "quotaExceeded", "The resource holds " + std::to_string(settings.max_files) + " files, its maximum; delete some first."});
+    co_return error_reply(
+        call.dialect, {400, "quotaExceeded",
+                       "The resource holds " + std::to_string(settings.max_files) + " files, its maximum; delete some first."});
   }
   UploadForm form(call, *boundary, world_.counter, settings);
   std::vector<char> piece(128 * 1024);
@@ -57,8 +61,9 @@ Reply FileCalls::keep(const Context& context, UploadForm& form, const RequestHea
   world_.ledger.file_uploaded(file->bytes);
   Reply reply = json_reply(upload_status(context.call), describe(*file, context.call.dialect));
   if (context.call.dialect == Dialect::azure) {
-    const std::string scheme = settings.tls_cert.empty() ? "http://" : "https://";
-    reply.headers.emplace_back("Location", scheme + head.host + "/openai/files/" + file->id + "?api-version=" + context.call.api_version);
+    const std::string scheme = settings.tls() ? "https://" : "http://";
+    reply.headers.emplace_back("Location",
+                               scheme + head.host + "/openai/files/" + file->id + "?api-version=" + context.call.api_version);
   }
   world_.files.add(std::move(file));
   return reply;
@@ -80,18 +85,22 @@ Reply FileCalls::list(const Context& context, const RequestHead& head) {
   std::int64_t limit = 10'000;
   if (pages && head.query.contains("limit")) {
     const auto asked = whole_number(parameter("limit"), 1, 10'000);
-    if (!asked) return refuse(world_, call, {400, "invalidPayload", "'limit' must be a whole number between 1 and 10000.", "limit"});
+    if (!asked)
+      return refuse(world_, call, {400, "invalidPayload", "'limit' must be a whole number between 1 and 10000.", "limit"});
     limit = *asked;
   }
   const auto order = parameter("order");
-  if (pages && !order.empty() && order != "asc" && order != "desc") return refuse(world_, call, {400, "invalidPayload", "'order' must be asc or desc.", "order"});
+  if (pages && !order.empty() && order != "asc" && order != "desc")
+    return refuse(world_, call, {400, "invalidPayload", "'order' must be asc or desc.", "order"});
   auto files = world_.files.list(context.resource);
-  if (!parameter("purpose").empty()) std::erase_if(files, [&](const auto& file) { return file->purpose != parameter("purpose"); });
+  if (!parameter("purpose").empty())
+    std::erase_if(files, [&](const auto& file) { return file->purpose != parameter("purpose"); });
   if (pages && order == "asc") std::reverse(files.begin(), files.end());
   auto first = files.begin();
   if (pages && head.query.contains("after")) {
     first = std::find_if(files.begin(), files.end(), [&](const auto& file) { return file->id == parameter("after"); });
-    if (first == files.end()) return error_reply(call.dialect, {400, "invalidPayload", "No file '" + parameter("after") + "' to list after.", "after"});
+    if (first == files.end())
+      return error_reply(call.dialect, {400, "invalidPayload", "No file '" + parameter("after") + "' to list after.", "after"});
     ++first;
   }
   const auto last = pages ? first + std::min<std::ptrdiff_t>(limit, files.end() - first) : files.end();

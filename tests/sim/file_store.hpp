@@ -26,9 +26,9 @@ struct StoredFile {
   TimePoint visible_at;    ///< as if it did not exist before
   std::optional<std::int64_t> expires_at;
 
-  std::shared_ptr<const SpoolFile> content;      ///< of an input
-  std::shared_ptr<const InputFacts> facts;       ///< of an input
-  std::shared_ptr<const Execution> execution;    ///< of a result file; neither: it is empty
+  std::shared_ptr<const SpoolFile> content;    ///< of an input
+  std::shared_ptr<const InputFacts> facts;     ///< of an input
+  std::shared_ptr<const Execution> execution;  ///< of a result file; neither: it is empty
   ResultFile result = ResultFile::output;
   std::uint64_t number = 0;
 };

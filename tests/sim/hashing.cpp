@@ -23,9 +23,13 @@ Sha256Hasher::~Sha256Hasher() {
   EVP_MD_free(algorithm_);
 }
 
-void Sha256Hasher::start() { EVP_DigestInit_ex2(context_, algorithm_, nullptr); }
+void Sha256Hasher::start() {
+  EVP_DigestInit_ex2(context_, algorithm_, nullptr);
+}
 
-void Sha256Hasher::add(std::string_view bytes) { EVP_DigestUpdate(context_, bytes.data(), bytes.size()); }
+void Sha256Hasher::add(std::string_view bytes) {
+  EVP_DigestUpdate(context_, bytes.data(), bytes.size());
+}
 
 Sha256 Sha256Hasher::finish() {
   Sha256 digest{};
@@ -61,7 +65,9 @@ std::uint64_t mix(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
-std::uint64_t hash_of(std::string_view bytes) { return mix(std::hash<std::string_view>{}(bytes)); }
+std::uint64_t hash_of(std::string_view bytes) {
+  return mix(std::hash<std::string_view>{}(bytes));
+}
 
 std::uint64_t hash_of(const Sha256& digest) {
   std::uint64_t word;

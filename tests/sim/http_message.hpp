@@ -50,12 +50,12 @@ class BodySource {
 
 /// How a reply is spoilt on its way (POST /sim/faults).
 struct Delivery {
-  bool reset = false;     ///< the connection is reset instead
-  bool hang = false;      ///< nothing is ever sent; the connection stays open until the client leaves
-  bool cut = false;       ///< half the body under its full Content-Length, then a reset
-  bool shorten = false;   ///< half the body under an honest Content-Length
-  Milliseconds before{};  ///< waited before the first byte
-  Milliseconds between{}; ///< waited before each further piece of the body
+  bool reset = false;      ///< the connection is reset instead
+  bool hang = false;       ///< nothing is ever sent; the connection stays open until the client leaves
+  bool cut = false;        ///< half the body under its full Content-Length, then a reset
+  bool shorten = false;    ///< half the body under an honest Content-Length
+  Milliseconds before{};   ///< waited before the first byte
+  Milliseconds between{};  ///< waited before each further piece of the body
 };
 
 struct Reply {

@@ -3,9 +3,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -58,7 +58,8 @@ void split_target(std::string_view target, RequestHead& head) {
     const auto pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
     const auto equals = std::min(pair.find('='), pair.size());
-    if (!pair.empty()) head.query[decoded(pair.substr(0, equals), true)] = decoded(pair.substr(std::min(equals + 1, pair.size())), true);
+    if (!pair.empty())
+      head.query[decoded(pair.substr(0, equals), true)] = decoded(pair.substr(std::min(equals + 1, pair.size())), true);
   }
 }
 
@@ -75,7 +76,8 @@ RequestHead head_of(const http::request_header<>& message, std::optional<std::ui
 }
 
 std::string reply_head(const Reply& reply, std::uint64_t length, bool keep_alive) {
-  std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' + std::string(http::obsolete_reason(static_cast<http::status>(reply.status)));
+  std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
+                     std::string(http::obsolete_reason(static_cast<http::status>(reply.status)));
   head += "\r\nContent-Type: " + reply.content_type + "\r\nContent-Length: " + std::to_string(length) + "\r\n";
   for (const auto& [name, value] : reply.headers) head += name + ": " + value + "\r\n";
   if (!keep_alive) head += "Connection: close\r\n";
@@ -135,7 +137,7 @@ class Session final : public BodyReader {
     if (reply.delivery.hang) co_return co_await hang();
     const bool drained = co_await drain();
     const bool complete = co_await send(reply, keep_alive && drained, head.method == "HEAD");
-    co_return complete && keep_alive && drained;
+    co_return complete&& keep_alive&& drained;
   }
 
   bool body_done() const { return parser_->chunked() ? parser_->is_done() : body_left_ == 0; }
@@ -289,7 +291,8 @@ struct HttpServer::Impl {
       socket.set_option(tcp::no_delay(true), error);
       beast::tcp_stream stream(std::move(socket));
       if (tls) {
-        asio::co_spawn(loop, serve_connection(beast::ssl_stream<beast::tcp_stream>(std::move(stream), *tls), service), asio::detached);
+        asio::co_spawn(loop, serve_connection(beast::ssl_stream<beast::tcp_stream>(std::move(stream), *tls), service),
+                       asio::detached);
       } else {
         asio::co_spawn(loop, serve_connection(std::move(stream), service), asio::detached);
       }
@@ -309,8 +312,12 @@ HttpServer::HttpServer(asio::io_context& loop, Service& service, const std::stri
 
 HttpServer::~HttpServer() = default;
 
-std::uint16_t HttpServer::port() const { return impl_->acceptor.local_endpoint().port(); }
+std::uint16_t HttpServer::port() const {
+  return impl_->acceptor.local_endpoint().port();
+}
 
-void HttpServer::start() { asio::co_spawn(impl_->loop, impl_->accept_all(), asio::detached); }
+void HttpServer::start() {
+  asio::co_spawn(impl_->loop, impl_->accept_all(), asio::detached);
+}
 
 }  // namespace sim

@@ -15,7 +15,8 @@ class IdMaker {
 
   std::string batch_id() {
     const std::string a = word(), b = word();
-    return "batch_" + a.substr(0, 8) + '-' + a.substr(8, 4) + "-4" + a.substr(13, 3) + "-8" + b.substr(1, 3) + '-' + b.substr(4, 12);
+    return "batch_" + a.substr(0, 8) + '-' + a.substr(8, 4) + "-4" + a.substr(13, 3) + "-8" + b.substr(1, 3) + '-' +
+           b.substr(4, 12);
   }
 
   std::string request_id() { return word() + word(); }

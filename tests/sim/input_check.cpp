@@ -1,5 +1,6 @@
 #include "input_check.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sim {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr std::size_t most_errors = 100;
 constexpr std::uint32_t most_requests = 100'000;  ///< of any dialect; more are counted but not remembered
+constexpr std::size_t longest_line = 64 * 1024 * 1024;
 constexpr std::size_t flush_bytes = 256 * 1024;
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
@@ -20,21 +22,23 @@ InputCheck::InputCheck(const TokenCounter& counter, bool strict, const std::stri
 void InputCheck::feed(std::string_view bytes) {
   while (!bytes.empty()) {
     const auto* const newline = static_cast<const char*>(std::memchr(bytes.data(), '\n', bytes.size()));
-    if (newline == nullptr) {
-      carry_.append(bytes);
-      return;
-    }
+    if (newline == nullptr) return carry(bytes);
     const auto part = bytes.substr(0, static_cast<std::size_t>(newline - bytes.data()));
     bytes.remove_prefix(part.size() + 1);
     if (carry_.empty()) {
       line(part);
     } else {
-      carry_.append(part);
+      carry(part);
       line(carry_);
       if (carry_.capacity() > flush_bytes) carry_ = std::string();  // a line with images may have been 20 MB long
       carry_.clear();
     }
   }
+}
+
+/// Keeps no more of a line than shows that it is too long.
+void InputCheck::carry(std::string_view part) {
+  carry_.append(part.substr(0, longest_line + 1 - std::min(longest_line + 1, carry_.size())));
 }
 
 std::shared_ptr<const InputFacts> InputCheck::finish() {
@@ -50,6 +54,8 @@ void InputCheck::line(std::string_view text) {
   }
   started_ = true;
   ++facts_->requests;
+  if (text.size() > longest_line)
+    return report({"invalid_json_line", "This line is longer than 64 MiB, the most that the simulator reads.", {}, {}});
   reader_.check(text);
   if (reader_.error()) return report(*reader_.error());
   accept(reader_);
@@ -61,13 +67,20 @@ void InputCheck::accept(const RequestLine& read) {
   if (facts.url.empty()) facts.url = read.url();
   if (facts.model.empty()) facts.model = read.model();
   if (read.url() != facts.url) {
-    return report({"url_mismatch", "The url '" + read.url() + "' differs from '" + facts.url + "' of the lines before.", {}, "url"});
+    return report(
+        {"url_mismatch", "The url '" + read.url() + "' differs from '" + facts.url + "' of the lines before.", {}, "url"});
   }
   if (read.model() != facts.model) {
-    return report({"model_mismatch", "The model '" + read.model() + "' differs from '" + facts.model + "' of the lines before.", {}, "model"});
+    return report({"model_mismatch",
+                   "The model '" + read.model() + "' differs from '" + facts.model + "' of the lines before.",
+                   {},
+                   "model"});
   }
   if (!ids_.insert(hash_of(record.custom_id()))) {
-    return report({"duplicate_custom_id", "The custom_id '" + std::string(record.custom_id()) + "' stands twice in the file.", {}, "custom_id"});
+    return report({"duplicate_custom_id",
+                   "The custom_id '" + std::string(record.custom_id()) + "' stands twice in the file.",
+                   {},
+                   "custom_id"});
   }
   facts.tokens += record.tokens;
   facts.will_fail += counts_as_completed(record.outcome) ? 0 : 1;

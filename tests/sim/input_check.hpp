@@ -34,6 +34,7 @@ class InputCheck {
   std::shared_ptr<const InputFacts> finish();
 
  private:
+  void carry(std::string_view part);
   void line(std::string_view text);
   void accept(const RequestLine& read);
   void report(InputError error);

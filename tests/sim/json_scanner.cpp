@@ -108,19 +108,28 @@ bool JsonScanner::skip_value(int depth) {
   if (depth > max_depth) return fail("nested too deeply");
   RawString ignored;
   switch (peek()) {
-    case '{': return object([&](const RawString&) { return skip_value(depth + 1); });
-    case '[': return array([&] { return skip_value(depth + 1); });
-    case '"': return string(ignored);
-    case 't': return literal("true");
-    case 'f': return literal("false");
-    case 'n': return literal("null");
-    case '\r': return fail("raw carriage return");
-    default: return number();
+    case '{':
+      return object([&](const RawString&) { return skip_value(depth + 1); });
+    case '[':
+      return array([&] { return skip_value(depth + 1); });
+    case '"':
+      return string(ignored);
+    case 't':
+      return literal("true");
+    case 'f':
+      return literal("false");
+    case 'n':
+      return literal("null");
+    case '\r':
+      return fail("raw carriage return");
+    default:
+      return number();
   }
 }
 
 bool JsonScanner::literal(std::string_view word) {
-  if (static_cast<std::size_t>(end_ - at_) < word.size() || std::string_view(at_, word.size()) != word) return fail("expected a value");
+  if (static_cast<std::size_t>(end_ - at_) < word.size() || std::string_view(at_, word.size()) != word)
+    return fail("expected a value");
   at_ += word.size();
   return true;
 }
@@ -159,7 +168,9 @@ bool JsonScanner::string(RawString& out) {
       out.escaped = true;
       if (!escape()) return false;
     } else if (byte < 0x20) {
-      return fail(byte == '\r' ? "raw carriage return in a string" : byte == 0 ? "raw NUL byte in a string" : "raw control character in a string");
+      return fail(byte == '\r' ? "raw carriage return in a string"
+                  : byte == 0  ? "raw NUL byte in a string"
+                               : "raw control character in a string");
     } else if (byte >= 0x80) {
       if (!utf8()) return fail("invalid UTF-8");
     } else {

@@ -14,7 +14,10 @@ constexpr std::size_t most_violations = 1000;
 class ExecutionsSource final : public BodySource {
  public:
   ExecutionsSource(std::shared_ptr<SpoolFile> records, std::function<std::string(std::uint32_t)> batch_id)
-      : records_(std::move(records)), batch_id_(std::move(batch_id)), mapping_(*records_), count_(records_->size() / sizeof(ExecutionRecord)) {
+      : records_(std::move(records)),
+        batch_id_(std::move(batch_id)),
+        mapping_(*records_),
+        count_(records_->size() / sizeof(ExecutionRecord)) {
     for (std::size_t i = 0; i < count_; ++i) {
       std::string line;
       append(line, i);
@@ -50,7 +53,8 @@ class ExecutionsSource final : public BodySource {
 
 }  // namespace
 
-Ledger::Ledger(const Settings& settings) : light_(settings.light_ledger), executions_(std::make_shared<SpoolFile>(settings.dir)) {}
+Ledger::Ledger(const Settings& settings)
+    : light_(settings.light_ledger), executions_(std::make_shared<SpoolFile>(settings.dir)) {}
 
 void Ledger::violation(std::string text) {
   ++violation_count_;

@@ -1,5 +1,6 @@
 // batchd-sim: builds the simulator from its command line and runs it until SIGTERM or SIGINT.
 #include "http_server.hpp"
+#include "self_signed.hpp"
 #include "settings.hpp"
 #include "simulator.hpp"
 
@@ -33,20 +34,27 @@ void write_port_file(const std::string& path, std::uint16_t port) {
   std::ofstream out(draft);
   out << port << '\n';
   out.close();
-  if (!out || std::rename(draft.c_str(), path.c_str()) != 0) throw std::runtime_error("--port-file " + path + ": cannot be written");
+  if (!out || std::rename(draft.c_str(), path.c_str()) != 0)
+    throw std::runtime_error("--port-file " + path + ": cannot be written");
 }
 
 std::shared_ptr<asio::ssl::context> tls_of(const sim::Settings& settings) {
-  if (settings.tls_cert.empty()) return nullptr;
+  if (!settings.tls()) return nullptr;
   auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
   context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+  if (!settings.tls_self_signed.empty()) {
+    sim::use_self_signed(*context, settings.tls_self_signed);
+    return context;
+  }
   context->use_certificate_chain_file(settings.tls_cert);
   context->use_private_key_file(settings.tls_key, asio::ssl::context::pem);
   return context;
 }
 
 sim::TokenCounter counter_of(const sim::Settings& settings) {
-  if (settings.count == "exact") throw std::invalid_argument("--count exact needs the tokenizer's vocabulary, which is not available in this build; use bytes4 or table");
+  if (settings.count == "exact")
+    throw std::invalid_argument(
+        "--count exact needs the tokenizer's vocabulary, which is not available in this build; use bytes4 or table");
   if (settings.count == "bytes4") return sim::TokenCounter::bytes4();
   if (settings.token_table.empty()) throw std::invalid_argument("--count table needs --token-table FILE");
   return sim::TokenCounter::table(settings.token_table);
@@ -61,7 +69,8 @@ void run(const sim::Settings& settings) {
   signals.async_wait([&loop](const boost::system::error_code&, int) { loop.stop(); });
   server.start();
   if (!settings.port_file.empty()) write_port_file(settings.port_file, server.port());
-  std::cerr << "batchd-sim listens on " << (settings.tls_cert.empty() ? "http://" : "https://") << settings.bind << ':' << server.port() << std::endl;
+  std::cerr << "batchd-sim listens on " << (settings.tls() ? "https://" : "http://") << settings.bind << ':' << server.port()
+            << std::endl;
   loop.run();
 }
 

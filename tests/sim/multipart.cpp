@@ -78,7 +78,8 @@ std::optional<std::string> MultipartReader::boundary_of(const std::string& conte
   return boundary;
 }
 
-MultipartReader::MultipartReader(const std::string& boundary, Events events) : events_(std::move(events)), delimiter_("\r\n--" + boundary) {}
+MultipartReader::MultipartReader(const std::string& boundary, Events events)
+    : events_(std::move(events)), delimiter_("\r\n--" + boundary) {}
 
 void MultipartReader::feed(std::string_view bytes) {
   // What was held back is a few bytes of a delimiter or a part's head; only then are bytes copied.
@@ -105,11 +106,16 @@ bool MultipartReader::fail(std::string reason) {
 /// False when more bytes are needed, or none.
 bool MultipartReader::step() {
   switch (state_) {
-    case State::preamble: return read_preamble();
-    case State::after_boundary: return read_after_boundary();
-    case State::head: return read_head();
-    case State::data: return read_data();
-    default: return false;
+    case State::preamble:
+      return read_preamble();
+    case State::after_boundary:
+      return read_after_boundary();
+    case State::head:
+      return read_head();
+    case State::data:
+      return read_data();
+    default:
+      return false;
   }
 }
 

@@ -46,8 +46,8 @@ class MultipartReader {
   Events events_;
   std::string delimiter_;  ///< "\r\n--boundary"
   State state_ = State::preamble;
-  std::string held_;         ///< bytes of before that could not be decided upon
-  std::string_view rest_;    ///< what is left of held_ or of the bytes being fed
+  std::string held_;       ///< bytes of before that could not be decided upon
+  std::string_view rest_;  ///< what is left of held_ or of the bytes being fed
   std::optional<std::string> error_;
 };
 

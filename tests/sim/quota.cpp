@@ -4,7 +4,9 @@
 
 namespace sim {
 
-bool Quota::known(const std::string& deployment) const { return settings_.deployments.empty() || settings_.deployments.contains(deployment); }
+bool Quota::known(const std::string& deployment) const {
+  return settings_.deployments.empty() || settings_.deployments.contains(deployment);
+}
 
 std::uint64_t Quota::limit(const std::string& deployment) const {
   const auto own = settings_.deployments.find(deployment);
@@ -22,7 +24,9 @@ Quota::Account& Quota::account(const std::string& resource, const std::string& d
   return found;
 }
 
-std::uint64_t Quota::held(const std::string& resource, const std::string& deployment) { return account(resource, deployment).held; }
+std::uint64_t Quota::held(const std::string& resource, const std::string& deployment) {
+  return account(resource, deployment).held;
+}
 
 bool Quota::take(const std::string& resource, const std::string& deployment, std::uint64_t tokens) {
   auto& found = account(resource, deployment);

@@ -11,16 +11,21 @@ namespace {
 enum Seen : unsigned { seen_custom_id = 1, seen_method = 2, seen_url = 4, seen_body = 8, seen_model = 16 };
 
 bool is_id_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == ':' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == ':' ||
+         c == '-';
 }
 
 /// Printable ASCII as it is, everything else as a dot: safe inside a JSON string and never cut in the middle.
-char harmless(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '.'; }
+char harmless(char c) {
+  return c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '.';
+}
 
 }  // namespace
 
 bool RequestLine::refuse(std::string code, std::string message, const char* param) {
-  if (!error_) error_ = InputError{std::move(code), std::move(message), std::nullopt, param == nullptr ? std::nullopt : std::optional<std::string>(param)};
+  if (!error_)
+    error_ = InputError{std::move(code), std::move(message), std::nullopt,
+                        param == nullptr ? std::nullopt : std::optional<std::string>(param)};
   return false;
 }
 
@@ -48,21 +53,32 @@ void RequestLine::check(std::string_view line) {
 
 bool RequestLine::read_member(JsonScanner& in, const RawString& key) {
   const auto name = key.value(scratch_);
-  const unsigned bit = name == "custom_id" ? seen_custom_id : name == "method" ? seen_method : name == "url" ? seen_url : name == "body" ? seen_body : 0u;
+  const unsigned bit = name == "custom_id" ? seen_custom_id
+                       : name == "method"  ? seen_method
+                       : name == "url"     ? seen_url
+                       : name == "body"    ? seen_body
+                                           : 0u;
   if (bit == 0 && strict_) return refuse("invalid_request", "Unknown member '" + std::string(name) + "' in the line.", nullptr);
-  if ((seen_ & bit) != 0) return refuse("invalid_request", "Member '" + std::string(name) + "' stands twice in the line.", nullptr);
+  if ((seen_ & bit) != 0)
+    return refuse("invalid_request", "Member '" + std::string(name) + "' stands twice in the line.", nullptr);
   seen_ |= bit;
   switch (bit) {
-    case seen_custom_id: return read_custom_id(in);
-    case seen_method: return read_text(in, method_, "method");
-    case seen_url: return read_text(in, url_, "url");
-    case seen_body: return read_body(in);
-    default: return in.skip_value();
+    case seen_custom_id:
+      return read_custom_id(in);
+    case seen_method:
+      return read_text(in, method_, "method");
+    case seen_url:
+      return read_text(in, url_, "url");
+    case seen_body:
+      return read_body(in);
+    default:
+      return in.skip_value();
   }
 }
 
 bool RequestLine::read_text(JsonScanner& in, std::string& into, const char* what) {
-  if (in.peek() != '"') return in.skip_value() && refuse("invalid_request", std::string("'") + what + "' must be a string.", what);
+  if (in.peek() != '"')
+    return in.skip_value() && refuse("invalid_request", std::string("'") + what + "' must be a string.", what);
   RawString text;
   if (!in.string(text)) return false;
   into.assign(text.value(scratch_));
@@ -98,7 +114,8 @@ bool RequestLine::read_body_member(JsonScanner& in, const RawString& key) {
     seen_ |= seen_model;
     return read_text(in, model_, "model");
   }
-  if (name == "stream" && in.peek() == 't') return in.skip_value() && refuse("invalid_request", "'stream' is not supported in a batch.", "stream");
+  if (name == "stream" && in.peek() == 't')
+    return in.skip_value() && refuse("invalid_request", "'stream' is not supported in a batch.", "stream");
   if (name == "user" && in.peek() == '"') return read_kind(in, true);
   if (name == "metadata" && in.peek() == '{') {
     return in.object([&](const RawString& inner) {
@@ -145,7 +162,8 @@ bool RequestLine::read_kind(JsonScanner& in, bool prefixed) {
     kind.remove_prefix(4);
   }
   const auto outcome = outcome_named(kind);
-  if (!outcome) return refuse("invalid_request", "The simulator knows no kind of outcome named '" + std::string(kind) + "'.", "metadata.sim");
+  if (!outcome)
+    return refuse("invalid_request", "The simulator knows no kind of outcome named '" + std::string(kind) + "'.", "metadata.sim");
   record_.outcome = *outcome;
   return true;
 }
@@ -165,7 +183,8 @@ void RequestLine::finish_prompt(std::string_view body) {
 }
 
 void RequestLine::judge(JsonScanner&) {
-  constexpr std::pair<unsigned, const char*> required[] = {{seen_custom_id, "custom_id"}, {seen_method, "method"}, {seen_url, "url"}, {seen_body, "body"}};
+  constexpr std::pair<unsigned, const char*> required[] = {
+      {seen_custom_id, "custom_id"}, {seen_method, "method"}, {seen_url, "url"}, {seen_body, "body"}};
   for (const auto& [bit, name] : required) {
     if ((seen_ & bit) == 0) return void(refuse("invalid_request", std::string("Missing member '") + name + "'.", name));
   }

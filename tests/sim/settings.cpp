@@ -8,6 +8,13 @@
 namespace sim {
 namespace {
 
+std::string text_of(Milliseconds time) {
+  const auto count = time.count();
+  if (count == 0) return "0";
+  if (count % 3'600'000 == 0) return std::to_string(count / 3'600'000) + "h";
+  return count % 1000 == 0 ? std::to_string(count / 1000) + "s" : std::to_string(count) + "ms";
+}
+
 void add_duration(CLI::App& app, const std::string& name, Milliseconds& into, const std::string& help) {
   app.add_option_function<std::string>(
          name,
@@ -18,7 +25,7 @@ void add_duration(CLI::App& app, const std::string& name, Milliseconds& into, co
              throw CLI::ValidationError(name, error.what());
            }
          },
-         help + " [" + std::to_string(into.count()) + "ms]")
+         help + " [" + text_of(into) + "]")
       ->type_name("DURATION");
 }
 
@@ -45,6 +52,9 @@ void add_network_options(CLI::App& app, Settings& s) {
   auto* const key = app.add_option("--tls-key", s.tls_key, "PEM private key of --tls-cert");
   cert->needs(key);
   key->needs(cert);
+  app.add_option("--tls-self-signed", s.tls_self_signed,
+                 "speak TLS with a certificate made now, which is written to this file for clients to trust")
+      ->excludes(cert);
   app.add_option("--dir", s.dir, "where uploaded files are kept, nameless, until deleted [$TMPDIR or /tmp]");
   app.add_option("--api-key", s.keys, "accept only this key (may be repeated) [any key]");
   app.add_flag("--resource-per-host", s.resource_per_host, "each Host header is a resource of its own");
@@ -61,32 +71,50 @@ void add_time_options(CLI::App& app, Settings& s) {
   add_duration(app, "--list-lag", s.list_lag, "time before a new batch is listed");
   add_duration(app, "--release-lag", s.release_lag, "time a batch that is over still holds its tokens");
   add_duration(app, "--window", s.window, "time before an unfinished batch expires");
-  app.add_flag_callback(
-      "--fast", [&s] { s.validating = s.running = s.finalizing = s.cancelling = s.file_pending = Milliseconds(0); }, "all states take no time");
+  app.add_flag("--fast", s.fast, "states take no time, except those given here");
+}
+
+void make_fast(const CLI::App& app, Settings& s) {
+  const std::pair<const char*, Milliseconds*> times[] = {{"--validating", &s.validating},
+                                                         {"--running", &s.running},
+                                                         {"--finalizing", &s.finalizing},
+                                                         {"--cancelling", &s.cancelling}};
+  for (const auto& [name, time] : times) {
+    if (app.count(name) == 0) *time = Milliseconds(0);
+  }
 }
 
 void add_rule_options(CLI::App& app, Settings& s) {
   app.add_option_function<std::vector<std::string>>(
-         "--deployment", [&s](const std::vector<std::string>& all) { for (const auto& one : all) add_deployment(s, one); },
+         "--deployment",
+         [&s](const std::vector<std::string>& all) {
+           for (const auto& one : all) add_deployment(s, one);
+         },
          "a deployment and its enqueued-token limit (may be repeated); models of other names are refused then [any name]")
       ->type_name("NAME=TOKENS");
-  app.add_option("--limit", s.limit, "enqueued-token limit of each deployment that --deployment does not name")->capture_default_str();
+  app.add_option("--limit", s.limit, "enqueued-token limit of each deployment that --deployment does not name")
+      ->capture_default_str();
   app.add_option_function<std::string>(
          "--quota-mode", [&s](const std::string& mode) { s.quota_mode = mode == "fast" ? QuotaMode::fast : QuotaMode::late; },
          "above the limit: 'late' a batch turns failed, 'fast' its creation is refused [late]")
       ->check(CLI::IsMember({"late", "fast"}))
       ->type_name("MODE");
-  app.add_option("--count", s.count, "how tokens are counted: bytes4 (of the body), table (of the prompt)")->check(CLI::IsMember({"bytes4", "table", "exact"}))->capture_default_str();
+  app.add_option("--count", s.count, "how tokens are counted: bytes4 (of the body), table (of the prompt)")
+      ->check(CLI::IsMember({"bytes4", "table", "exact"}))
+      ->capture_default_str();
   app.add_option("--token-table", s.token_table, "JSON file {prompt: tokens} for --count table");
   app.add_option("--max-files", s.max_files, "files that an Azure resource may hold")->capture_default_str();
-  app.add_flag("!--inputs-only", s.count_outputs, "--max-files counts uploaded files only");
-  app.add_flag("!--lenient", s.strict, "pass over unknown members, fields and parameters instead of refusing them");
+  app.add_flag_callback(
+      "--inputs-only", [&s] { s.count_outputs = false; }, "--max-files counts uploaded files only");
+  app.add_flag_callback(
+      "--lenient", [&s] { s.strict = false; }, "pass over unknown members, fields and parameters instead of refusing them");
 }
 
 void add_answer_options(CLI::App& app, Settings& s) {
   app.add_option("--answer-bytes", s.answer_bytes, "length of each answer's content, at least 118")->capture_default_str();
   app.add_option("--seed", s.seed, "of the order of lines and of faults by chance")->capture_default_str();
-  app.add_flag("--cancelled-lines", s.cancelled_lines, "requests that a cancel kept from running stand in the error file as batch_cancelled");
+  app.add_flag("--cancelled-lines", s.cancelled_lines,
+               "requests that a cancel kept from running stand in the error file as batch_cancelled");
   app.add_option("--fault", s.faults, "a fault as POST /sim/faults takes it (may be repeated)")->type_name("JSON");
   app.add_flag("--light-ledger", s.light_ledger, "keep totals only, not each request that ran (for very long runs)");
 }
@@ -103,12 +131,16 @@ Milliseconds parse_duration(const std::string& text) {
   const std::string unit = number < 0 ? "?" : text.substr(used);
   const double factor = unit == "ms" ? 1 : unit == "s" ? 1e3 : unit == "m" ? 60e3 : unit == "h" ? 3600e3 : -1;
   if (number == 0 && unit.empty()) return Milliseconds(0);
-  if (factor < 0 || number * factor > 1e12) throw std::invalid_argument("expected a duration such as 500ms, 2s, 1m or 24h, not '" + text + "'");
+  if (factor < 0 || number * factor > 1e12)
+    throw std::invalid_argument("expected a duration such as 500ms, 2s, 1m or 24h, not '" + text + "'");
   return Milliseconds(static_cast<std::int64_t>(number * factor));
 }
 
 int read_command_line(int argc, char** argv, Settings& settings, bool& go_on) {
-  CLI::App app("A provider for tests: the Files and Batch APIs of Azure OpenAI (dated and v1) and OpenAI on one port, stricter than the real ones.", "batchd-sim");
+  CLI::App app(
+      "A provider for tests: the Files and Batch APIs of Azure OpenAI (dated and v1) and OpenAI on one port, stricter than the "
+      "real ones.",
+      "batchd-sim");
   app.footer("tests/sim/README.md tells what prompts can ask for, which faults there are, and what the ledger says.");
   add_network_options(app, settings);
   add_time_options(app, settings);
@@ -120,6 +152,7 @@ int read_command_line(int argc, char** argv, Settings& settings, bool& go_on) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (settings.fast) make_fast(app, settings);
   if (settings.dir.empty()) {
     const char* const temporary = std::getenv("TMPDIR");
     settings.dir = temporary != nullptr && *temporary != '\0' ? temporary : "/tmp";

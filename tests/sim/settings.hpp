@@ -12,8 +12,12 @@ namespace sim {
 using Milliseconds = std::chrono::milliseconds;
 using TimePoint = std::chrono::time_point<std::chrono::system_clock, Milliseconds>;
 
-inline TimePoint now() { return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now()); }
-inline std::int64_t unix_seconds(TimePoint time) { return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(); }
+inline TimePoint now() {
+  return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now());
+}
+inline std::int64_t unix_seconds(TimePoint time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
 
 enum class QuotaMode { late, fast };
 
@@ -23,6 +27,7 @@ struct Settings {
   std::string port_file;
   std::string tls_cert;
   std::string tls_key;
+  std::string tls_self_signed;
   std::string dir;
 
   Milliseconds validating{200};
@@ -48,11 +53,14 @@ struct Settings {
   std::string count = "bytes4";
   std::string token_table;
 
+  bool fast = false;
   bool strict = true;
   bool light_ledger = false;
   bool log = false;
   bool resource_per_host = false;
   std::vector<std::string> faults;
+
+  bool tls() const { return !tls_cert.empty() || !tls_self_signed.empty(); }
 };
 
 /// Reads argv. Returns nothing to go on, or the exit code when there is nothing more to do (help, or bad usage).

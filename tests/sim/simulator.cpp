@@ -30,7 +30,9 @@ Task<void> create_after(std::shared_ptr<World> world, Context context, std::stri
 
 }  // namespace
 
-Simulator::Simulator(const Settings& settings, const TokenCounter& counter) : settings_(settings), counter_(counter) { reset(); }
+Simulator::Simulator(const Settings& settings, const TokenCounter& counter) : settings_(settings), counter_(counter) {
+  reset();
+}
 
 void Simulator::reset() {
   auto fresh = std::make_shared<World>(settings_, counter_);
@@ -77,17 +79,22 @@ Task<Reply> Simulator::control(const RequestHead& head, BodyReader& body) {
 std::optional<Reply> Simulator::gateway(const Call& call, const RequestHead& head) {
   auto& world = *world_;
   if (!version_known(call)) {
-    world.ledger.violation("api-version '" + call.api_version + "' is " + (call.api_version.empty() ? "missing" : "unknown") + ": " + head.path);
+    world.ledger.violation("api-version '" + call.api_version + "' is " + (call.api_version.empty() ? "missing" : "unknown") +
+                           ": " + head.path);
     return error_reply(call.dialect, resource_not_found());
   }
   const auto key = key_of(call, head);
-  const bool accepted = key && (settings_.keys.empty() || std::find(settings_.keys.begin(), settings_.keys.end(), *key) != settings_.keys.end());
+  const bool accepted =
+      key && (settings_.keys.empty() || std::find(settings_.keys.begin(), settings_.keys.end(), *key) != settings_.keys.end());
   if (!accepted) {
-    const std::string message = key ? "Access denied due to an invalid key." : "Access denied: no key was shown in the form that this API reads.";
+    const std::string message =
+        key ? "Access denied due to an invalid key." : "Access denied: no key was shown in the form that this API reads.";
     return error_reply(call.dialect, {401, "unauthorized", message, {}, key ? "invalid_api_key" : std::optional<std::string>()});
   }
-  if (call.azure() && !head.api_key.empty() && !head.authorization.empty()) world.ledger.violation("both api-key and Authorization were sent");
-  if (call.wrong_method) return refuse(world, call, {405, "invalidPayload", head.method + " is not allowed on " + head.path + '.'});
+  if (call.azure() && !head.api_key.empty() && !head.authorization.empty())
+    world.ledger.violation("both api-key and Authorization were sent");
+  if (call.wrong_method)
+    return refuse(world, call, {405, "invalidPayload", head.method + " is not allowed on " + head.path + '.'});
   return std::nullopt;
 }
 
@@ -111,15 +118,24 @@ Task<Reply> Simulator::perform(const Context& context, const RequestHead& head, 
   FileCalls files(*world);
   BatchCalls batches(*world);
   switch (context.call.operation) {
-    case Operation::upload: co_return co_await files.upload(context, head, body);
-    case Operation::list_files: co_return files.list(context, head);
-    case Operation::get_file: co_return files.get(context);
-    case Operation::download: co_return files.content(context);
-    case Operation::delete_file: co_return files.erase(context);
-    case Operation::list_batches: co_return batches.list(context, head);
-    case Operation::get_batch: co_return batches.get(context);
-    case Operation::cancel_batch: co_return batches.cancel(context);
-    default: break;
+    case Operation::upload:
+      co_return co_await files.upload(context, head, body);
+    case Operation::list_files:
+      co_return files.list(context, head);
+    case Operation::get_file:
+      co_return files.get(context);
+    case Operation::download:
+      co_return files.content(context);
+    case Operation::delete_file:
+      co_return files.erase(context);
+    case Operation::list_batches:
+      co_return batches.list(context, head);
+    case Operation::get_batch:
+      co_return batches.get(context);
+    case Operation::cancel_batch:
+      co_return batches.cancel(context);
+    default:
+      break;
   }
   const auto text = co_await read_small(body);
   if (!text) co_return refuse(*world, context.call, {413, "invalidPayload", "The body is longer than 1 MiB."});

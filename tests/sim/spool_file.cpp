@@ -11,7 +11,9 @@
 namespace sim {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
 
 int open_anonymous(const std::string& dir) {
   const int direct = ::open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -28,7 +30,9 @@ int open_anonymous(const std::string& dir) {
 
 SpoolFile::SpoolFile(const std::string& dir) : descriptor_(open_anonymous(dir)) {}
 
-SpoolFile::~SpoolFile() { ::close(descriptor_); }
+SpoolFile::~SpoolFile() {
+  ::close(descriptor_);
+}
 
 void SpoolFile::append(std::string_view bytes) {
   while (!bytes.empty()) {

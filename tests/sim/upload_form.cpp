@@ -9,7 +9,8 @@ UploadForm::UploadForm(const Call& call, const std::string& boundary, const Toke
       check_(counter, settings.strict, settings.dir),
       file_(std::make_shared<SpoolFile>(settings.dir)),
       strict_(settings.strict),
-      reader_(boundary, {[this](const PartHead& head) { begin(head); }, [this](std::string_view bytes) { data(bytes); }, [this] { end(); }}) {}
+      reader_(boundary, {[this](const PartHead& head) { begin(head); }, [this](std::string_view bytes) { data(bytes); },
+                         [this] { end(); }}) {}
 
 void UploadForm::refuse(ApiError error) {
   if (!error_) error_ = std::move(error);
@@ -39,7 +40,8 @@ void UploadForm::begin_file(const PartHead& head) {
   filename_ = head.filename.value_or("");
   if (!filename_.ends_with(".jsonl")) refuse("Invalid file format for Batch API. Must be .jsonl", "file");
   if (call_.azure() && head.content_type.empty()) {
-    refuse("The file has no or an empty content type; a Content-Type such as application/json is required on the file part.", "file");
+    refuse("The file has no or an empty content type; a Content-Type such as application/json is required on the file part.",
+           "file");
   }
 }
 
@@ -51,7 +53,8 @@ void UploadForm::data(std::string_view bytes) {
     return;
   }
   if (file_->size() + bytes.size() > largest_file) {
-    return refuse({413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(largest_file) + " bytes.", "file"});
+    return refuse(
+        {413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(largest_file) + " bytes.", "file"});
   }
   file_->append(bytes);
   check_.feed(bytes);
@@ -71,7 +74,10 @@ void UploadForm::set_expiry(const std::string& name, const std::string& value) {
   }
   constexpr std::int64_t days = 86'400;
   expires_seconds_ = whole_number(value, call_.azure() ? 14 * days : 3600, 30 * days);
-  if (!expires_seconds_) refuse("expires_after seconds must be a whole number between " + std::to_string(call_.azure() ? 14 * days : 3600) + " and 2592000.", name);
+  if (!expires_seconds_)
+    refuse("expires_after seconds must be a whole number between " + std::to_string(call_.azure() ? 14 * days : 3600) +
+               " and 2592000.",
+           name);
 }
 
 void UploadForm::finish() {
@@ -80,7 +86,8 @@ void UploadForm::finish() {
   if (!seen_.contains("purpose")) return refuse("The form lacks the field 'purpose'.", "purpose");
   if (!seen_.contains("file")) return refuse("The form lacks the field 'file'.", "file");
   if (purpose_ != "batch") return refuse("'" + purpose_ + "' is not one of the purposes supported here: batch.", "purpose");
-  if (expires_seconds_.has_value() == expires_anchor_.empty()) refuse("expires_after needs both an anchor and seconds.", "expires_after");
+  if (expires_seconds_.has_value() == expires_anchor_.empty())
+    refuse("expires_after needs both an anchor and seconds.", "expires_after");
 }
 
 }  // namespace sim

@@ -41,7 +41,9 @@ class UploadForm {
   void set_expiry(const std::string& name, const std::string& value);
   bool is_expiry(const std::string& name) const;
   void refuse(ApiError error);
-  void refuse(std::string message, std::optional<std::string> param = {}) { refuse(ApiError{400, "invalidPayload", std::move(message), std::move(param)}); }
+  void refuse(std::string message, std::optional<std::string> param = {}) {
+    refuse(ApiError{400, "invalidPayload", std::move(message), std::move(param)});
+  }
 
   const Call& call_;
   InputCheck check_;
