@@ -25,6 +25,8 @@ struct DialectCase {
   const char* api_version;
 };
 
+void PrintTo(const DialectCase& c, std::ostream* out) { *out << c.label; }
+
 const DialectCase dialect_cases[] = {
     {"azure", "azure", "2024-10-21"},
     {"azure_preview", "azure", "2025-04-01-preview"},
@@ -231,7 +233,8 @@ TEST_P(ProviderConformance, SendsALargeFileWhole) {
   const RemoteFile file = must(provider_->upload(dir_.write("in.jsonl", text), "batchd-i-1-0.jsonl"));
   EXPECT_EQ(must(provider_->retrieve_file(file.id)).bytes, static_cast<Bytes>(text.size()));
   std::string back;
-  EXPECT_EQ(must(provider_->download(file.id, into(back))), static_cast<Bytes>(text.size()));
+  const Bytes size = must(provider_->download(file.id, into(back)));
+  EXPECT_EQ(size, static_cast<Bytes>(text.size()));
   EXPECT_TRUE(back == text);
 }
 
@@ -365,7 +368,8 @@ TEST_P(ProviderConformance, ReportsADownloadThatWasCut) {
     EXPECT_EQ(kind_of(provider_->download(*batch.output_file_id, into(part))), ErrorKind::unknown) << name;
   }
   std::string whole;
-  EXPECT_EQ(must(provider_->download(*batch.output_file_id, into(whole))), static_cast<Bytes>(whole.size()));
+  const Bytes size = must(provider_->download(*batch.output_file_id, into(whole)));
+  EXPECT_EQ(size, static_cast<Bytes>(whole.size()));
   EXPECT_EQ(std::count(whole.begin(), whole.end(), '\n'), 200);
 }
 
