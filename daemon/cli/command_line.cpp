@@ -2,17 +2,20 @@
 
 #include "cli/commands.hpp"
 #include "cli/context.hpp"
+#include "config_table.hpp"
 #include "db/migrator.hpp"
 #include "db/store.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <functional>
-#include <limits>
+#include <string_view>
+#include <vector>
 
 namespace batchd {
 namespace {
 
+constexpr const char* everywhere = "\nEvery command also takes --config FILE and --database-url URL.";
 constexpr const char* exit_codes =
     "\nExit codes: 0 ok, 1 failure, 2 usage or configuration, 3 unhealthy, 4 the database's schema does not fit,\n"
     "            5 finished with failed requests (status --wait).\n"
@@ -35,7 +38,7 @@ struct Invocation {
 CLI::App* command(CLI::App& app, const char* name, const char* what, const char* more, Invocation& to, std::function<int()> run,
                   bool touches_schema = false) {
   CLI::App* out = app.add_subcommand(name, what);
-  out->footer(more);
+  out->footer(std::string(more) + everywhere);
   out->fallthrough();
   out->callback([&to, run = std::move(run), touches_schema] {
     to.run = run;
@@ -73,12 +76,11 @@ void add_work(CLI::App& app, Invocation& i) {
       "A file is checked whole first: when any line is bad, nothing is enqueued. From stdin, what came before a bad line may be.",
       i, [&i] { return run_submit(i.common, i.submit); }, true);
   submit->add_option("FILE", i.submit.file, "The file, or - for stdin")->required();
-  submit->add_option("--job", i.submit.job, "The job they belong to")->required();
-  submit->add_option("--model", i.submit.model, "The model of bodies that name none");
-  submit->add_option("--endpoint", i.submit.endpoint, "The endpoint of lines that name none (default /v1/chat/completions)");
-  submit->add_option("--priority", i.submit.priority, "Higher goes first")
-      ->capture_default_str()
-      ->check(CLI::Range(std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
+  submit->add_option("--job", i.submit.job, "The job they belong to")->type_name("NAME")->required();
+  submit->add_option("--model", i.submit.model, "The model of bodies that name none")->type_name("NAME");
+  submit->add_option("--endpoint", i.submit.endpoint, "The endpoint of lines that name none (default /v1/chat/completions)")
+      ->type_name("PATH");
+  submit->add_option("--priority", i.submit.priority, "Higher goes first (default 0)")->type_name("NUMBER");
   submit->add_flag("--json", i.submit.json, "Print the counts as JSON");
 
   auto* status = command(
@@ -96,7 +98,7 @@ void add_work(CLI::App& app, Invocation& i) {
       "custom_id is the key, or the request's id where there is none. With -o the file appears when it is complete.",
       i, [&i] { return run_results(i.common, i.results); }, true);
   results->add_option("JOB", i.results.job, "The job")->required();
-  results->add_option("-o,--output", i.results.output, "The file to write instead of stdout");
+  results->add_option("-o,--output", i.results.output, "The file to write instead of stdout")->type_name("FILE");
 }
 
 void add_about(CLI::App& app, Invocation& i) {
@@ -117,6 +119,24 @@ std::string schema_fault(const CommonOptions& common) {
   } catch (const std::exception&) {
     return "";  // the first error says more
   }
+}
+
+/// What is wrong with the command line, and where help is. The parser itself does not name a command it does not know.
+std::string usage_fault(const CLI::App& app, const CLI::ParseError& error, int argc, const char* const* argv) {
+  std::vector<std::string> commands;
+  for (const CLI::App* sub : app.get_subcommands({})) {
+    if (!sub->get_group().empty()) commands.push_back(sub->get_name());
+  }
+  const std::vector<std::string_view> names(commands.begin(), commands.end());
+  for (int i = 1; i < argc && app.get_subcommands().empty(); ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--config" || word == "--database-url") ++i;  // its value is no command
+    if (word.starts_with('-')) continue;
+    return "there is no command '" + std::string(word) + "'; the nearest is '" + nearest_of(names, word) + "'. See batchd --help";
+  }
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty()) return "no command given. See batchd --help";
+  return std::string(error.what()) + ". See batchd " + chosen.front()->get_name() + " --help";
 }
 
 int run(const Invocation& invocation) {
@@ -142,9 +162,10 @@ int run_command_line(int argc, const char* const* argv) {
   CLI::App app{"batchd: rows of prompts in, answers beside them, through the batch APIs of Azure OpenAI and OpenAI", "batchd"};
   app.footer(exit_codes);
   app.require_subcommand(1);
-  app.add_option("--config", invocation.common.config, "The configuration file (BATCHD_CONFIG)");
+  app.add_option("--config", invocation.common.config, "The configuration file (BATCHD_CONFIG)")->type_name("FILE");
   app.add_option("--database-url", invocation.common.database_url,
-                 "Where PostgreSQL is (BATCHD_DATABASE_URL); enough for all but serve");
+                 "Where PostgreSQL is (BATCHD_DATABASE_URL); enough for all but serve")
+      ->type_name("URL");
   app.set_version_flag("--version", BATCHD_VERSION);
   add_service(app, invocation);
   add_work(app, invocation);
@@ -152,7 +173,9 @@ int run_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? exit_ok : exit_usage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    say("batchd: " + usage_fault(app, error, argc, argv));
+    return exit_usage;
   }
   return run(invocation);
 }
