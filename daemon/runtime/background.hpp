@@ -24,7 +24,8 @@ class Background {
   /// Starts `work`; nothing else of this object may be running.
   Task<void> start(Task<T> work) {
     state_ = std::make_shared<State>();
-    asio::co_spawn(co_await asio::this_coro::executor, std::move(work),
+    const auto executor = co_await asio::this_coro::executor;  // by itself: g++ 12 destroys temporaries beside a co_await twice
+    asio::co_spawn(executor, std::move(work),
                    asio::bind_cancellation_slot(asio::cancellation_slot{}, [state = state_](std::exception_ptr failure, T value) {
                      state->failure = failure;
                      state->value = std::move(value);

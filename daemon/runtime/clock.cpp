@@ -14,13 +14,15 @@ void Wakeup::notify() {
 }
 
 Task<void> SteadyClock::sleep_for(Milliseconds delay) {
-  asio::steady_timer timer(co_await asio::this_coro::executor, delay);
+  const auto executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor, delay);
   co_await timer.async_wait(asio::use_awaitable);
 }
 
 Task<void> SteadyClock::sleep_for(Milliseconds delay, Wakeup& wakeup) {
   if (wakeup.take()) co_return;
-  asio::steady_timer timer(co_await asio::this_coro::executor, delay);
+  const auto executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor, delay);
   const Wakeup::Waiter waiter(wakeup, [&timer] { timer.cancel(); });
   boost::system::error_code ended;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ended));

@@ -16,7 +16,7 @@ class CloseStage final : public Stage {
       : Stage("close", context, context.bells.close, Milliseconds{5000}), settings_(settings) {}
 
  private:
-  Task<int> run_once() override { co_return co_await lease_and_step(ShardState::merged); }
+  Task<int> run_once() override;
   Task<void> step(Shard shard) override;
 
   CloseSettings settings_;

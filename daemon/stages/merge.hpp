@@ -22,7 +22,7 @@ class MergeStage final : public Stage {
       : Stage("merge", context, context.bells.merge, Milliseconds{5000}), spool_(spool), settings_(settings) {}
 
  private:
-  Task<int> run_once() override { co_return co_await lease_and_step(ShardState::finished); }
+  Task<int> run_once() override;
   Task<void> step(Shard shard) override;
 
   Spool& spool_;

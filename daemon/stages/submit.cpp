@@ -27,9 +27,7 @@ bool is_ours(const Batch& batch, const Shard& shard, const std::map<std::string,
 
 }  // namespace
 
-Task<int> SubmitStage::run_once() {
-  co_return co_await lease_and_step(ShardState::uploaded);
-}
+Task<int> SubmitStage::run_once() { return lease_and_step(ShardState::uploaded); }
 
 Task<void> SubmitStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);

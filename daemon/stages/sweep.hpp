@@ -10,10 +10,7 @@ class SweepStage final : public Stage {
   explicit SweepStage(StageContext& context) : Stage("sweep", context, bell_, Milliseconds{15'000}) {}
 
  private:
-  Task<int> run_once() override {
-    if (co_await context_.store.hold_role(context_.session.term(), "sweep")) co_await context_.store.maintain();
-    co_return 0;
-  }
+  Task<int> run_once() override;
   Wakeup bell_;
 };
 

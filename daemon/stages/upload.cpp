@@ -17,9 +17,7 @@ int attempts_before(const ShardContents& contents, RequestId request) {
 
 }  // namespace
 
-Task<int> UploadStage::run_once() {
-  co_return co_await lease_and_step(ShardState::planned);
-}
+Task<int> UploadStage::run_once() { return lease_and_step(ShardState::planned); }
 
 Task<void> UploadStage::step(Shard shard) {
   const auto route = context_.routes.find(shard.deployment);
