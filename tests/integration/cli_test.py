@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The program as operators and scripts meet it: real processes, a private PostgreSQL, exit codes, stdout and stderr."""
 
-import contextlib
 import hashlib
 import http.client
 import json
@@ -122,8 +121,7 @@ linger = 30
         self.assertNotIn(b"canary", good.stdout + good.stderr)
 
     def test_a_command_that_needs_the_database_says_how_to_name_it(self):
-        with contextlib.chdir(self.place) if hasattr(contextlib, "chdir") else contextlib.nullcontext():
-            wrong = batchd("status")
+        wrong = subprocess.run([BATCHD, "status"], capture_output=True, cwd=self.place, env=environment())
         self.assertEqual(2, wrong.returncode)
         self.assertIn(b"BATCHD_DATABASE_URL", wrong.stderr)
 
