@@ -14,6 +14,25 @@ constexpr int most_denials = 10;
 
 Task<int> MergeStage::run_once() { return lease_and_step(ShardState::finished); }
 
+/// Feeds a whole file to the merger; the error when it could not be read whole. A file that is gone for good reads as empty.
+Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, const FileId& file, Provider& provider, Merger& merger) {
+  ByteSink sink = [&merger](std::string_view bytes) { return merger.feed(bytes); };
+  const auto read = co_await provider.download(file, sink);
+  const bool last_try = shard.failures >= most_denials;
+  if (read.has_error()) {
+    if (read.error().kind == ErrorKind::not_found && last_try) co_return std::nullopt;
+    co_return read.error();
+  }
+  const bool whole_line = co_await merger.end_of_file();
+  if (merger.lost() || last_try) co_return std::nullopt;
+  // A body may be cut short under an honest Content-Length (PROTOCOL.md 18), and what is missing would be bought again:
+  // believe the file only when it is as long as the provider says it is, and does not end inside a line.
+  const auto described = co_await provider.retrieve_file(file);
+  const bool short_read = described.has_value() && described->bytes && *described->bytes != *read;
+  if (!short_read && whole_line) co_return std::nullopt;
+  co_return ProviderError{ErrorKind::unknown, 200, "short_file", "the result file ended early", std::nullopt};
+}
+
 Task<void> MergeStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);
   const bool has_files = shard.output_file || shard.error_file;
@@ -33,13 +52,7 @@ Task<void> MergeStage::step(Shard shard) {
   try {
     for (const auto& file : {shard.output_file, shard.error_file}) {
       if (!file || failed || merger.lost()) continue;
-      ByteSink sink = [&merger](std::string_view bytes) { return merger.feed(bytes); };
-      const auto read = co_await provider->download(*file, sink);
-      if (read.has_value()) {
-        co_await merger.end_of_file();
-      } else if (read.error().kind != ErrorKind::not_found || shard.failures < most_denials) {
-        failed = read.error();
-      }
+      failed = co_await read_file(shard, *file, *provider, merger);
     }
     if (!failed && !merger.lost()) co_await merger.finish();
   } catch (...) {

@@ -16,6 +16,8 @@ struct MergeSettings {
   std::size_t max_line = 64 << 20;  ///< a longer line is corrupt
 };
 
+class Merger;
+
 class MergeStage final : public Stage {
  public:
   MergeStage(StageContext& context, Spool& spool, MergeSettings settings)
@@ -24,6 +26,7 @@ class MergeStage final : public Stage {
  private:
   Task<int> run_once() override;
   Task<void> step(Shard shard) override;
+  Task<std::optional<ProviderError>> read_file(const Shard& shard, const FileId& file, Provider& provider, Merger& merger);
 
   Spool& spool_;
   MergeSettings settings_;

@@ -21,9 +21,12 @@ Task<void> Merger::feed(std::string_view bytes) {
   }
 }
 
-Task<void> Merger::end_of_file() {
+Task<bool> Merger::end_of_file() {
+  const std::int64_t corrupt_before = corrupt_;
   splitter_.end([this](const LineSplitter::Line& line) { take(line); });
+  const bool whole = corrupt_ == corrupt_before;
   co_await write_when_full();
+  co_return whole;
 }
 
 Task<void> Merger::finish() {

@@ -18,8 +18,8 @@ class Merger {
 
   /// Takes the next bytes of an output or error file.
   Task<void> feed(std::string_view bytes);
-  /// The file has been read whole: its last line may lack a newline.
-  Task<void> end_of_file();
+  /// The file has ended; its last line may lack a newline. False when that last line is not whole.
+  Task<bool> end_of_file();
   /// Both files have been read: decides the failures set aside and the members that nobody mentioned, and writes all.
   Task<void> finish();
   /// Waits for the chunk being written; to be called before the object ends, whatever was thrown.
