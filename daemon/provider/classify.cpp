@@ -1,5 +1,6 @@
 #include "provider/classify.hpp"
 
+#include "provider/printable.hpp"
 #include "provider/wire.hpp"
 #include "runtime/retry_after.hpp"
 
@@ -9,8 +10,6 @@
 
 namespace batchd {
 namespace {
-
-constexpr std::size_t max_message = 500;
 
 std::string lowered(std::string_view text) {
   std::string out(text);
@@ -122,35 +121,6 @@ std::string describe(int status, const ErrorBody& error, std::string_view body) 
   return out;
 }
 
-void blot_out(std::string& text, std::string_view secret) {
-  if (secret.size() < 4) return;  // too short to be a secret, and "" would match everywhere
-  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 3))
-    text.replace(at, secret.size(), "***");
-}
-
-bool is_key_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-         c == '*' || c == '+' || c == '/' || c == '=';
-}
-
-/// What follows "sk-" or "Bearer ", as far as it looks like a key. OpenAI repeats a refused key half hidden.
-void blot_out_keys(std::string& text, std::string_view introduction) {
-  for (auto at = text.find(introduction); at != std::string::npos; at = text.find(introduction, at + introduction.size() + 3)) {
-    const auto begin = at + introduction.size();
-    auto end = begin;
-    while (end < text.size() && is_key_character(text[end])) ++end;
-    const bool begins_a_word = at == 0 || !is_key_character(text[at - 1]);
-    if (begins_a_word && end - begin >= 8) text.replace(begin, end - begin, "***");
-  }
-}
-
-/// Cuts between characters, not within one: the message goes into JSON and into PostgreSQL.
-void truncate_utf8(std::string& text, std::size_t size) {
-  if (text.size() <= size) return;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  text.resize(size);
-}
-
 }  // namespace
 
 std::string_view to_string(Operation operation) {
@@ -175,25 +145,6 @@ std::string_view to_string(Operation operation) {
       return "list_files";
   }
   return "unknown";
-}
-
-std::string printable_message(std::string_view text, std::string_view secret) {
-  std::string out;
-  out.reserve(std::min<std::size_t>(text.size(), 4 * max_message));
-  for (const char c : text.substr(0, 4 * max_message)) {
-    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
-    if (!blank) {
-      out += c;
-    } else if (!out.empty() && out.back() != ' ') {
-      out += ' ';
-    }
-  }
-  blot_out(out, secret);
-  blot_out_keys(out, "sk-");
-  blot_out_keys(out, "Bearer ");
-  truncate_utf8(out, max_message);
-  while (out.ends_with(' ')) out.pop_back();
-  return out;
 }
 
 ProviderError classify(Operation operation, int status, const HttpHeaders& headers, std::string_view body,

@@ -6,7 +6,6 @@
 #include "runtime/http.hpp"
 
 #include <chrono>
-#include <string>
 #include <string_view>
 
 namespace batchd {
@@ -28,8 +27,5 @@ std::string_view to_string(Operation operation);
 /// `status` is anything but a usable 2xx; a 2xx given here is one whose body could not be used.
 ProviderError classify(Operation operation, int status, const HttpHeaders& headers, std::string_view body,
                        std::chrono::system_clock::time_point now);
-
-/// `text` on one line of at most 500 characters, with `secret` (unless "") and anything that looks like a key blotted out.
-std::string printable_message(std::string_view text, std::string_view secret);
 
 }  // namespace batchd

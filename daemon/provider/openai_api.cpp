@@ -1,5 +1,6 @@
 #include "provider/openai_api.hpp"
 
+#include "provider/printable.hpp"
 #include "provider/wire.hpp"
 
 #include <boost/json/object.hpp>
@@ -180,6 +181,8 @@ Task<ProviderResult<void>> HttpProvider::delete_file(const FileId& id) {
   request.method = "DELETE";
   auto answer = co_await call(Operation::delete_file, std::move(request));
   if (!answer && answer.error().kind != ErrorKind::not_found) co_return answer.error();
+  // The fence of an unknown submission rests on this answer, so a polite refusal must not pass for success.
+  if (answer && says_not_deleted(answer->body)) co_return unusable(Operation::delete_file, *answer);
   co_return ProviderResult<void>();
 }
 

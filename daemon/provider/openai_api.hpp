@@ -22,7 +22,7 @@ struct ProviderSettings {
   std::string api_version;   ///< dated Azure only
   std::string organization;  ///< OpenAI only, "" for none
   std::string project;
-  std::function<std::string()> api_key;  ///< asked before each call, so that a rotated key is used at once
+  std::function<std::string()> api_key;  ///< asked before each call, so that a rotated key is used at once; must not throw
   HttpClientOptions http;                ///< ca_file, user agent, time-outs
 };
 

@@ -1,5 +1,7 @@
 #include "provider/wire.hpp"
 
+#include "provider/printable.hpp"
+
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
@@ -29,7 +31,7 @@ const json::value* member(const json::object& object, std::string_view name) {
 /// A text, or a number written out: ids and codes come as both.
 std::string text_of(const json::value* value) {
   if (!value) return "";
-  if (const auto* text = value->if_string()) return std::string(*text);
+  if (const auto* text = value->if_string()) return storable_text(std::string(*text));
   if (const auto* number = value->if_int64()) return std::to_string(*number);
   if (const auto* number = value->if_uint64()) return std::to_string(*number);
   return "";
@@ -88,9 +90,10 @@ std::optional<RequestCounts> counts_of(const json::value* value) {
 
 void add_error(std::vector<BatchError>& errors, const json::value& value) {
   if (const auto* object = value.if_object()) {
-    errors.push_back({text_at(*object, "code"), text_at(*object, "message"), integer_of(member(*object, "line"))});
+    errors.push_back({printable_message(text_at(*object, "code"), ""), printable_message(text_at(*object, "message"), ""),
+                      integer_of(member(*object, "line"))});
   } else if (const auto* text = value.if_string()) {
-    errors.push_back({"", std::string(*text), std::nullopt});
+    errors.push_back({"", printable_message(*text, ""), std::nullopt});
   }
 }
 
@@ -131,7 +134,7 @@ std::optional<Batch> batch_of(const json::value& value) {
   batch.errors = errors_of(member(*object, "errors"));
   if (const json::value* metadata = member(*object, "metadata"); metadata && metadata->is_object()) {
     for (const auto& [key, entry] : metadata->get_object()) {
-      if (entry.is_string()) batch.metadata.emplace(key, entry.get_string());
+      if (entry.is_string()) batch.metadata.emplace(storable_text(key), text_of(&entry));
     }
   }
   return batch;
@@ -196,6 +199,13 @@ std::optional<FilePage> parse_file_page(std::string_view body) {
   FilePage page;
   if (!read_page(body, file_of, page.files, page.next)) return std::nullopt;
   return page;
+}
+
+bool says_not_deleted(std::string_view body) {
+  const auto value = parse_json(body);
+  const json::object* object = value ? value->if_object() : nullptr;
+  const json::value* deleted = object ? member(*object, "deleted") : nullptr;
+  return deleted && deleted->is_bool() && !deleted->get_bool();
 }
 
 ErrorBody parse_error_body(std::string_view body) {

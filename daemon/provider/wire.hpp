@@ -18,6 +18,9 @@ std::optional<BatchPage> parse_batch_page(std::string_view body);
 std::optional<RemoteFile> parse_file(std::string_view body);
 std::optional<FilePage> parse_file_page(std::string_view body);
 
+/// True for the answer to a delete that says `"deleted": false` in so many words.
+bool says_not_deleted(std::string_view body);
+
 /// Unix seconds from a number, a numeric text or an ISO-8601 text with any number of decimals and an offset.
 std::optional<std::int64_t> parse_unix_time(std::string_view text);
 

@@ -25,7 +25,9 @@ struct DialectCase {
   const char* api_version;
 };
 
-void PrintTo(const DialectCase& c, std::ostream* out) { *out << c.label; }
+void PrintTo(const DialectCase& c, std::ostream* out) {
+  *out << c.label;
+}
 
 const DialectCase dialect_cases[] = {
     {"azure", "azure", "2024-10-21"},

@@ -222,6 +222,20 @@ TEST(Wire, ReadsErrorBodiesOfEveryProvider) {
   }
 }
 
+TEST(Wire, KnowsADeleteThatDeletedNothing) {
+  EXPECT_TRUE(says_not_deleted(R"({"object":"file","id":"f","deleted":false})"));
+  for (const auto* body : {R"({"object":"file","id":"f","deleted":true})", "", "{}", "<html>", R"({"deleted":null})"}) {
+    EXPECT_FALSE(says_not_deleted(body)) << body;
+  }
+}
+
+TEST(Wire, MakesErrorTextsFitToBeStoredAndShown) {
+  const Batch b = batch(
+      "{\"id\":\"b\",\"status\":\"failed\",\"errors\":{\"data\":[{\"code\":\"c\",\"message\":\"two\\nlines\\u0000 \xFF\"}]}}");
+  ASSERT_EQ(b.errors.size(), 1u);
+  EXPECT_EQ(b.errors[0].message, "two lines ?");
+}
+
 TEST(Wire, SurvivesDeepNestingAndBrokenUtf8) {
   EXPECT_FALSE(parse_batch(std::string(100'000, '[')));
   EXPECT_TRUE(parse_batch("{\"id\":\"b\",\"status\":\"failed\",\"x\":\"\xFF\xFE\"}"));

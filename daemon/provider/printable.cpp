@@ -1,0 +1,75 @@
+#include "provider/printable.hpp"
+
+#include "core/json_scan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace batchd {
+namespace {
+
+constexpr std::size_t max_message = 500;
+constexpr std::size_t max_considered = 4 * max_message;  // what lies beyond cannot reach the message
+
+void blot_out(std::string& text, std::string_view secret) {
+  if (secret.size() < 4) return;  // too short to be a secret, and "" would match everywhere
+  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 3))
+    text.replace(at, secret.size(), "***");
+}
+
+bool is_key_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+         c == '*' || c == '+' || c == '/' || c == '=';
+}
+
+/// What follows "sk-" or "Bearer ", as far as it looks like a key. OpenAI repeats a refused key half hidden.
+void blot_out_keys(std::string& text, std::string_view introduction) {
+  for (auto at = text.find(introduction); at != std::string::npos; at = text.find(introduction, at + introduction.size() + 3)) {
+    const auto begin = at + introduction.size();
+    auto end = begin;
+    while (end < text.size() && is_key_character(text[end])) ++end;
+    const bool begins_a_word = at == 0 || !is_key_character(text[at - 1]);
+    if (begins_a_word && end - begin >= 8) text.replace(begin, end - begin, "***");
+  }
+}
+
+/// Cuts between characters, not within one: the message goes into JSON and into PostgreSQL.
+void truncate_utf8(std::string& text, std::size_t size) {
+  if (text.size() <= size) return;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+}
+
+}  // namespace
+
+std::string storable_text(std::string text) {
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  if (!valid_utf8(text)) {
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  }
+  return text;
+}
+
+std::string printable_message(std::string_view text, std::string_view secret) {
+  std::string considered(text.substr(0, max_considered + 1));
+  truncate_utf8(considered, max_considered);
+  std::string out;
+  for (const char c : considered) {
+    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+    if (!blank) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  blot_out(out, secret);
+  blot_out_keys(out, "sk-");
+  blot_out_keys(out, "Bearer ");
+  out = storable_text(std::move(out));
+  truncate_utf8(out, max_message);
+  while (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
+}  // namespace batchd
