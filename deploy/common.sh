@@ -112,6 +112,6 @@ http_ok() {
   local answer=""
   { exec 3<>"/dev/tcp/${1%:*}/${1#*:}" && printf 'GET %s HTTP/1.1\r\nHost: batchd\r\nConnection: close\r\n\r\n' "$2" >&3 &&
     read -r -t 5 answer <&3; } 2>/dev/null || true
-  exec 3>&- 2>/dev/null || true
+  { exec 3>&-; } 2>/dev/null || true
   case "$answer" in "HTTP/1.1 200"*) return 0 ;; *) return 1 ;; esac
 }

@@ -4,9 +4,7 @@ INSERT INTO batchd.request (model, body, job, key)
 SELECT 'gpt-4o-mini',
        json_build_object(
          'model', 'gpt-4o-mini',
-         'messages', json_build_array(
-           json_build_object('role', 'system', 'content', 'You are a helpful assistant. Answer in one sentence.'),
-           json_build_object('role', 'user', 'content', question)),
+         'messages', json_build_array(json_build_object('role', 'user', 'content', question)),
          'max_tokens', 60),
        'quickstart',
        'sample-' || n
@@ -15,9 +13,9 @@ FROM (
          CASE n % 5
            WHEN 0 THEN format('What is %s times %s?', n, n % 37 + 2)
            WHEN 1 THEN format('Name a city that begins with the letter %s.', chr(65 + n / 5 % 26))
-           WHEN 2 THEN format('Translate "order number %s has arrived" into %s.', n,
-                              (ARRAY['French', 'German', 'Japanese', 'Arabic', 'Swahili'])[n / 5 % 5 + 1])
-           WHEN 3 THEN format('Is this review positive or negative? "%s"',
+           WHEN 2 THEN format('Translate into %s: order number %s has arrived.',
+                              (ARRAY['French', 'German', 'Japanese', 'Arabic', 'Swahili'])[n / 5 % 5 + 1], n)
+           WHEN 3 THEN format('Is this review positive or negative: %s',
                               (ARRAY['The battery lasts two days, I love it.', 'It broke within a week.',
                                      'Great sound, and it fits in a pocket.', 'The manual is useless.'])[n / 5 % 4 + 1])
            ELSE format('Write a headline for article %s, which is about %s.', n,
