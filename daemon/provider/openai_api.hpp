@@ -11,6 +11,7 @@
 #include "runtime/http_client.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace batchd {

@@ -138,7 +138,7 @@ class ProviderConformance : public ::testing::TestWithParam<DialectCase> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Dialects, ProviderConformance, ::testing::ValuesIn(dialect_cases),
-                         [](const auto& info) { return std::string(info.param.label); });
+                         [](const auto& c) { return std::string(c.param.label); });
 
 TEST_P(ProviderConformance, CarriesARequestThroughToItsAnswer) {
   start();

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 namespace batchd::testing {
 namespace {

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <future>
 #include <thread>
+#include <utility>
 
 namespace batchd::testing {
 namespace {

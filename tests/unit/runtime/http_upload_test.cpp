@@ -8,7 +8,7 @@
 
 #include <atomic>
 #include <fstream>
-#include <sstream>
+#include <thread>
 
 namespace batchd::testing {
 namespace {
