@@ -26,7 +26,7 @@ HttpServerOptions options(Log& log) {
   HttpServerOptions out;
   out.max_body_bytes = 0;  // nothing here reads one
   out.on_error = [&log](const ServerRequest& request, const std::string& what) {
-    log.error("admin_failed", {{"path", request.path}, {"error", what}});
+    log.error("admin.failed", {{"path", request.path}, {"error", what}});
   };
   return out;
 }

@@ -20,7 +20,8 @@ LoadedConfig read_config(const CommonOptions& common, ConfigScope scope) {
   if (scope == ConfigScope::database && has_url && common.config.empty()) sources.file.clear();
 
   LoadedConfig loaded = load_config(sources, scope);
-  if (sources.file.empty() && !loaded.ok()) {
+  const bool needs_file = scope == ConfigScope::everything || !has_url;
+  if (sources.file.empty() && needs_file && !loaded.ok()) {
     loaded.problems.insert(loaded.problems.begin(),
                            {.where = "",
                             .key = "configuration file",

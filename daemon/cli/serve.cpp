@@ -10,7 +10,7 @@ int run_serve(const CommonOptions& common) {
     const LogConfig& log = loaded.config.log;
     Log out(parse_log_level(log.level).value_or(LogLevel::info), parse_log_format(log.format).value_or(LogFormat::automatic));
     // Not warn(): that would show the first of several only.
-    for (const std::string& warning : loaded.warnings) out.info("configuration_warning", {{"warning", warning}});
+    for (const std::string& warning : loaded.warnings) out.info("configuration.warning", {{"warning", warning}});
   }
   return serve(loaded.config);
 }
