@@ -71,12 +71,14 @@ TEST_F(HttpUploadTest, AnnouncesTheExactLengthAndSendsTheFileUnchanged) {
   const auto file = dir_.write("in.jsonl", content);
   std::string seen;
   std::string beyond;
-  const ScriptedServer server([&](Peer& peer, int) {
-    seen = peer.read_request();
-    peer.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
-    beyond = peer.read(1);
-  });
-  ASSERT_TRUE(send(server, upload_of(file)));
+  {
+    const ScriptedServer server([&](Peer& peer, int) {
+      seen = peer.read_request();
+      peer.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+      beyond = peer.read(1);
+    });
+    ASSERT_TRUE(send(server, upload_of(file)));
+  }
   const auto body = seen.substr(seen.find("\r\n\r\n") + 4);
   const auto boundary_at = seen.find("boundary=") + 9;
   const std::string boundary = seen.substr(boundary_at, seen.find("\r\n", boundary_at) - boundary_at);
