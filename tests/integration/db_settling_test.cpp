@@ -31,7 +31,7 @@ TEST_F(Settling, WritesTheAnswersBesideTheRequests) {
               ElementsAre("failed", "400", "t", "bad", "t"));
   expect_nothing_lost();
   EXPECT_EQ(wait(store.contents(shard.id)).decided.count(), 2U);
-  EXPECT_THROW(wait(store.save(term, shard, apply(shard, Merged{}), true)), StoreError) << "one member is undecided";
+  EXPECT_THROW(wait(store.save(term, shard, batchd::apply(shard, Merged{}), true)), StoreError) << "one member is undecided";
   ASSERT_TRUE(settle(term, shard, contents, {{answered(RequestId{3})}, {}}));
   wait(store.backlog());
   EXPECT_THAT(sql.notifications(), ElementsAre(R"(batchd_job {"job" : "default"})"));

@@ -19,7 +19,7 @@ class Shards : public StoreTest {
     for (int i = 0; i < count; ++i) {
       insert(1);
       const Shard shard = planned(term);
-      EXPECT_EQ(wait(store.save(term, shard, apply(shard, Uploaded{FileId{"f"}, 100, 10}), false)), SaveResult::saved);
+      EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Uploaded{FileId{"f"}, 100, 10}), false)), SaveResult::saved);
       ids.push_back(shard.id);
     }
     return ids;
@@ -94,10 +94,10 @@ TEST_F(Shards, WhoLostItsTermWritesNothing) {
   const Term heir = join();
   const Shard adopted = wait(store.lease(heir, ShardState::uploaded, 1, {})).at(0);
   EXPECT_EQ(adopted.id, shard.id);
-  EXPECT_EQ(wait(store.save(zombie, shard, apply(shard, Intended{}), false)), SaveResult::lost);
+  EXPECT_EQ(wait(store.save(zombie, shard, batchd::apply(shard, Intended{}), false)), SaveResult::lost);
   EXPECT_EQ(sql.number("SELECT reserved FROM batchd.deployment"), 0) << "the room of a lost save is given back";
   EXPECT_TRUE(wait(store.lease(zombie, ShardState::uploaded, 1, {})).empty()) << "the dead lease nothing";
-  EXPECT_EQ(wait(store.save(heir, adopted, apply(adopted, Intended{}), false)), SaveResult::saved);
+  EXPECT_EQ(wait(store.save(heir, adopted, batchd::apply(adopted, Intended{}), false)), SaveResult::saved);
 }
 
 TEST_F(Shards, AStaleViewWritesNothing) {
@@ -105,10 +105,10 @@ TEST_F(Shards, AStaleViewWritesNothing) {
   uploaded(term, 1);
   const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
   const Shard intended = step(term, shard, Intended{});
-  EXPECT_EQ(wait(store.save(term, shard, apply(shard, Intended{}), true)), SaveResult::lost) << "the intent is there already";
+  EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::lost) << "the intent is there already";
   const Shard again = step(term, intended, NotCreated{{ErrorKind::throttled, 429, "", "slow down", {}}, Milliseconds{0}});
   EXPECT_EQ(again.attempt, 2);
-  EXPECT_EQ(wait(store.save(term, intended, apply(intended, Created{}), true)), SaveResult::lost) << "that was another attempt";
+  EXPECT_EQ(wait(store.save(term, intended, batchd::apply(intended, Created{}), true)), SaveResult::lost) << "that was another attempt";
 }
 
 TEST_F(Shards, LeavingGivesEverythingBack) {
@@ -153,7 +153,7 @@ TEST_F(Shards, DueTimesCountFromTheDatabasesClock) {
   const Term term = planner();
   uploaded(term, 1);
   const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
-  ASSERT_EQ(wait(store.save(term, shard, apply(shard, Delayed{Milliseconds{60'000}, "{}"}), false)), SaveResult::saved);
+  ASSERT_EQ(wait(store.save(term, shard, batchd::apply(shard, Delayed{Milliseconds{60'000}, "{}"}), false)), SaveResult::saved);
   EXPECT_TRUE(wait(store.lease(term, ShardState::uploaded, 1, {})).empty());
   EXPECT_EQ(sql.value("SELECT due_at - clock_timestamp() BETWEEN interval '50 s' AND interval '60 s' FROM batchd.shard"), "t");
 }
@@ -162,14 +162,14 @@ TEST_F(Shards, TheLedgerHasRoomOrRefuses) {
   const Term term = planner(25);
   uploaded(term, 3);
   auto shards = wait(store.lease(term, ShardState::uploaded, 3, {}));
-  EXPECT_EQ(wait(store.save(term, shards[0], apply(shards[0], Intended{}), true)), SaveResult::saved);
-  EXPECT_EQ(wait(store.save(term, shards[1], apply(shards[1], Intended{}), true)), SaveResult::saved);
-  EXPECT_EQ(wait(store.save(term, shards[2], apply(shards[2], Intended{}), true)), SaveResult::no_room);
+  EXPECT_EQ(wait(store.save(term, shards[0], batchd::apply(shards[0], Intended{}), true)), SaveResult::saved);
+  EXPECT_EQ(wait(store.save(term, shards[1], batchd::apply(shards[1], Intended{}), true)), SaveResult::saved);
+  EXPECT_EQ(wait(store.save(term, shards[2], batchd::apply(shards[2], Intended{}), true)), SaveResult::no_room);
   EXPECT_EQ(wait(store.deployments()).at(0).reserved, 20);
   EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.shard WHERE intent_at IS NOT NULL"), 2);
-  const Shard first = apply(shards[0], Intended{});
+  const Shard first = batchd::apply(shards[0], Intended{});
   step(term, first, Fenced{});
-  EXPECT_EQ(wait(store.save(term, shards[2], apply(shards[2], Intended{}), true)), SaveResult::saved);
+  EXPECT_EQ(wait(store.save(term, shards[2], batchd::apply(shards[2], Intended{}), true)), SaveResult::saved);
 }
 
 TEST_F(Shards, NothingIsReservedWhilePausedOrNoLongerConfigured) {
@@ -177,14 +177,14 @@ TEST_F(Shards, NothingIsReservedWhilePausedOrNoLongerConfigured) {
   uploaded(term, 1);
   const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
   wait(store.pause_deployment("dep", "unauthorized", Milliseconds{0}));
-  EXPECT_EQ(wait(store.save(term, shard, apply(shard, Intended{}), true)), SaveResult::no_room);
+  EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::no_room);
   EXPECT_EQ(wait(store.deployments()).at(0).pause_reason, "unauthorized");
   wait(store.resume_deployment("dep"));
   wait(store.publish(term, {{"other", "prov", "m", 1000}}));
-  EXPECT_EQ(wait(store.save(term, shard, apply(shard, Intended{}), true)), SaveResult::no_room);
+  EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::no_room);
   EXPECT_THAT(wait(store.deployments()), SizeIs(1));
   wait(store.publish(term, {{"dep", "prov", "m", 1000}}));
-  EXPECT_EQ(wait(store.save(term, shard, apply(shard, Intended{}), true)), SaveResult::saved);
+  EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::saved);
 }
 
 TEST_F(Shards, TwoReplicasRacingNeverOversubscribe) {
@@ -197,7 +197,7 @@ TEST_F(Shards, TwoReplicasRacingNeverOversubscribe) {
     boost::asio::io_context own;
     int saved = 0;
     for (const Shard& shard : shards) {
-      saved += run_task(own, store.save(term, shard, apply(shard, Intended{}), true)) == SaveResult::saved ? 1 : 0;
+      saved += run_task(own, store.save(term, shard, batchd::apply(shard, Intended{}), true)) == SaveResult::saved ? 1 : 0;
     }
     return saved;
   };

@@ -65,7 +65,7 @@ class StoreTest : public PgTest {
   }
   /// Saves what an event makes of a shard, keeping its lease, and returns it.
   Shard step(Term term, const Shard& before, const ShardEvent& event) {
-    const Shard after = apply(before, event);
+    const Shard after = batchd::apply(before, event);
     EXPECT_EQ(wait(store.save(term, before, after, true)), SaveResult::saved);
     return after;
   }
