@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the documents say is what the program does: the README's tables and the example configuration equal what the program
-prints, links lead somewhere, the commands named exist, and nothing of the machine it was written on has slipped in."""
+prints, links lead somewhere, the commands named exist, and nothing of the machine it was written on has slipped in. `docs_test.py --renew` writes the tables and the
+example anew, with the program in BATCHD_BUILD_DIR or build/release."""
 
 import os
 import pathlib
@@ -28,6 +29,17 @@ def marked(name):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(rf"<!-- {name}: [^\n]*-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
     return found.group(1).strip() if found else None
+
+
+def renew():
+    """Writes what the program prints into the documents."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for name in ("config", "metrics"):
+        table = program("docs", name).stdout.strip()
+        text = re.sub(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", lambda mark: f"{mark[1]}{table}\n{mark[2]}", text, flags=re.DOTALL)
+    readme.write_text(text, encoding="utf-8")
+    (ROOT / "deploy/batchd.example.toml").write_text(program("check-config", "--print-example").stdout, encoding="utf-8")
 
 
 class Documents(unittest.TestCase):
@@ -86,4 +98,7 @@ class Documents(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--renew"]:
+        os.environ.setdefault("BATCHD_BUILD_DIR", str(ROOT / "build/release"))
+        sys.exit(renew())
     sys.exit(unittest.main(verbosity=1))
