@@ -12,7 +12,7 @@
 namespace batchd {
 namespace {
 
-std::string quoted(std::string_view value) {
+std::string in_quotes(std::string_view value) {
   std::string out(1, '\'');
   for (const char c : value) {
     if (c == '\'' || c == '\\') out += '\\';
@@ -46,7 +46,7 @@ std::string make_conninfo(const std::string& url, Milliseconds connect_timeout) 
     const auto* wanted = std::find_if(defaults.begin(), defaults.end(),
                                       [&](const auto& d) { return std::strcmp(d.first, option->keyword) == 0; });
     if (value.empty() && wanted != defaults.end()) value = wanted->second;
-    if (!value.empty()) out += std::string(option->keyword) + "=" + quoted(value) + " ";
+    if (!value.empty()) out += std::string(option->keyword) + "=" + in_quotes(value) + " ";
   }
   return out;
 }
