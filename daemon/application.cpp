@@ -103,6 +103,12 @@ std::set<std::string> served_models(const Config& config) {
   return models;
 }
 
+std::set<std::string> provider_names(const Config& config) {
+  std::set<std::string> names;
+  for (const ProviderConfig& provider : config.providers) names.insert(provider.name);
+  return names;
+}
+
 DatabaseSettings database_settings(const DatabaseConfig& config) {
   DatabaseSettings settings;
   settings.url = config.url;
@@ -114,7 +120,7 @@ DatabaseSettings database_settings(const DatabaseConfig& config) {
 Application::Application(const Config& config, Log& log, Metrics& metrics)
     : config_(config), log_(log), metrics_(metrics), pool_(static_cast<std::size_t>(config.database.pool)),
       database_(database_settings(config.database)), store_(database_, pool_, metrics), spool_(config.limits.state_dir, config.limits.disk),
-      reporter_(store_, clock_, log, metrics, served_models(config)),
+      reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
       session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
   make_providers();
@@ -154,6 +160,8 @@ void Application::make_stages() {
   submit.hold_unknown = config_.retry.on_unknown == "hold";
   MergeSettings merge;
   merge.round = {config_.retry.max_attempts, backoff};
+  // Each merge holds one chunk being gathered and one being written; the rest of the budget is for what surrounds them.
+  merge.chunk_bytes = static_cast<std::size_t>(std::clamp<Bytes>(config_.limits.memory / (4 * merges_at_once), 256 << 10, 16 << 20));
   const CloseSettings close{config_.retention.remote_files == "delete", config_.retention.remote_delay};
 
   auto planner = std::make_unique<PlanStage>(*context_, plan);
@@ -166,7 +174,7 @@ void Application::make_stages() {
   }
   stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
   stages_.emplace_back(std::make_unique<CloseStage>(*context_, close), closes_at_once);
-  stages_.emplace_back(std::make_unique<SweepStage>(*context_), 1);
+  stages_.emplace_back(std::make_unique<SweepStage>(*context_, SweepSettings{config_.retention.settled}), 1);
 }
 
 int Application::run() {

@@ -200,10 +200,7 @@ std::string default_state_dir(const Environment& environment) {
   return "/var/lib/batchd";
 }
 
-void warn(const Config& config, const Provenance& given, std::vector<std::string>& warnings) {
-  for (const ConfigKey& key : config_keys()) {
-    if (!key.in_force && given.contains(key.path())) warnings.push_back(key.path() + " has no effect in this version yet");
-  }
+void warn(const Config& config, std::vector<std::string>& warnings) {
   const bool remote = std::any_of(config.providers.begin(), config.providers.end(),
                                   [](const ProviderConfig& provider) { return !is_loopback_endpoint(provider.endpoint); });
   if (remote && config.poll.interval < advised_poll_interval) {
@@ -256,7 +253,7 @@ void check_everything(Config& config, const Provenance& given, const Environment
   check_deployments(desk, config);
   check_together(desk, config);
   if (config.limits.state_dir.empty()) config.limits.state_dir = default_state_dir(environment);
-  warn(config, given, loaded.warnings);
+  warn(config, loaded.warnings);
 }
 
 Secret read_secret_file(const std::filesystem::path& file) {

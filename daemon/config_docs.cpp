@@ -42,11 +42,6 @@ std::string upper_snake(std::string_view text) {
   return out;
 }
 
-/// A key's sentence, and the truth about it.
-std::string meaning(const ConfigKey& key) {
-  return std::string(key.help) + (key.in_force ? "" : " Not in force yet: this version accepts it and does nothing with it.");
-}
-
 /// "[poll]" or "[[provider]]".
 std::string header(std::string_view section) {
   if (section.ends_with("[]")) return "[[" + std::string(section.substr(0, section.size() - 2)) + "]]";
@@ -103,7 +98,7 @@ std::string example_config() {
     }
     const bool given = key.required || key.path() == "database.url" || key.path() == "provider[].endpoint" ||
                        key.path() == "provider[].api_version" || key.path() == "provider[].api_key_file";
-    out += "# " + meaning(key) + "\n";
+    out += "# " + std::string(key.help) + "\n";
     out += (given ? "" : "#") + std::string(key.name) + " = " +
            toml_value(key, key.fallback.empty() ? key.example : key.fallback) + "\n";
   }
@@ -116,7 +111,7 @@ std::string config_markdown() {
     const std::string fallback = !key.fallback.empty() ? "`" + toml_value(key, key.fallback) + "`"
                                  : key.required        ? "required"
                                                        : "";
-    out += "| `" + key.path() + "` | " + fallback + " | " + meaning(key);
+    out += "| `" + key.path() + "` | " + fallback + " | " + std::string(key.help);
     if (key.type == ValueType::choice) {
       out += " One of";
       for (const auto choice : key.choices) out += (choice == key.choices.front() ? " `" : ", `") + std::string(choice) + "`";

@@ -112,7 +112,7 @@ const std::vector<ConfigKey>& table() {
        .field = FIELD(lease.ttl)},
 
       {.section = "limits", .name = "memory", .type = ValueType::size, .fallback = "32MiB", .least = 1'048'576,
-       .help = "Memory for buffers; what does not fit waits.", .in_force = false,
+       .help = "Memory for answers under way to the database, in chunks.",
        .field = FIELD(limits.memory)},
       {.section = "limits", .name = "disk", .type = ValueType::size, .fallback = "2GiB", .least = 1'000'000,
        .help = "Scratch disk for files on their way; what does not fit waits.",
@@ -122,7 +122,7 @@ const std::vector<ConfigKey>& table() {
        .field = FIELD(limits.state_dir)},
 
       {.section = "retention", .name = "settled", .type = ValueType::duration, .fallback = "30d", .least = 1,
-       .help = "How long settled requests, their results and their keys are kept.", .in_force = false,
+       .help = "How long settled requests, their results and their keys are kept.",
        .field = FIELD(retention.settled)},
       {.section = "retention", .name = "remote_files", .type = ValueType::choice, .fallback = "delete", .choices = {"delete", "keep"},
        .help = "What becomes of a shard's files at the provider once its answers are stored.",

@@ -29,8 +29,6 @@ struct ConfigKey {
   std::int64_t most = INT64_MAX;
   std::vector<std::string_view> choices{};
   std::string_view help{};
-  /// Accepted, but without effect in this version: said in a warning and in the documentation.
-  bool in_force = true;
   /// The value's place; `index` counts the tables of an array section.
   ConfigField (*field)(Config& config, std::size_t index) = nullptr;
 

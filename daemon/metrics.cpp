@@ -102,7 +102,7 @@ struct Metrics::Impl {
       all.counter("batchd_lease_lost_total", "Steps dropped because another replica had taken over the shard.").Add({});
   Counter& database_errors =
       all.counter("batchd_database_errors_total", "Database operations that failed and will be tried again.").Add({});
-  Family<Gauge>& file_slots = all.gauge("batchd_file_slots", "Files held at the provider, ours and others'.", "provider");
+  Family<Gauge>& file_slots = all.gauge("batchd_file_slots", "Files of ours that the provider holds.", "provider");
   Family<Gauge>& loop_age =
       all.gauge("batchd_loop_age_seconds", "Time since the loop's last complete pass; grows when a loop is stuck.", "loop");
   Family<Gauge>& unroutable =

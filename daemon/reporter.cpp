@@ -14,8 +14,9 @@ Milliseconds since(Clock::TimePoint then, const Clock& clock) { return std::chro
 
 }  // namespace
 
-Reporter::Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models)
-    : store_(store), clock_(clock), log_(log), metrics_(metrics), served_(std::move(served_models)), started_(clock.now()) {
+Reporter::Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models,
+                   std::set<std::string> providers)
+    : store_(store), clock_(clock), log_(log), metrics_(metrics), served_(std::move(served_models)), providers_(std::move(providers)), started_(clock.now()) {
   snapshot_.version = BATCHD_VERSION;
 }
 
@@ -72,6 +73,10 @@ void Reporter::show(const StoreGauges& gauges) {
   metrics_.set_oldest_queued(gauges.oldest_queued);
   metrics_.set_submissions_unknown(gauges.submissions_unknown);
   metrics_.set_unroutable(snapshot_.unroutable);
+  for (const std::string& provider : providers_) {
+    const auto files = gauges.files.find(provider);
+    metrics_.set_file_slots(provider, files == gauges.files.end() ? 0 : files->second);
+  }
   for (const DeploymentLoad& d : gauges.deployments) {
     snapshot_.deployments.push_back({d.name, d.provider, d.model, d.reserved, d.limit, d.staged, d.live, d.paused ? d.pause_reason : ""});
     metrics_.set_deployment(d.name, d.reserved, d.limit);

@@ -16,7 +16,8 @@ namespace batchd {
 
 class Reporter final : public StatusSource {
  public:
-  Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models);
+  Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models,
+           std::set<std::string> providers);
 
   Task<void> run();
   /// What start-up found out about the schema: "" when it fits.
@@ -36,6 +37,7 @@ class Reporter final : public StatusSource {
   Log& log_;
   Metrics& metrics_;
   std::set<std::string> served_;
+  std::set<std::string> providers_;
   std::string schema_problem_ = "the database has not answered yet";
   bool stopping_ = false;
   Clock::TimePoint started_;

@@ -35,6 +35,7 @@ class PgStore final : public Store {
   Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
   Task<int> expire_overdue() override;
   Task<void> maintain() override;
+  Task<bool> retire(Milliseconds settled) override;
 
   Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) override;
   Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) override;

@@ -69,7 +69,17 @@ void keep_house(Database& database) {
   transact(database, [](Transaction& tx) { tx.run(queries::make_partitions); });
 }
 
+bool retire_some(Database& database, Milliseconds settled) {
+  const bool dropped = transact(database, [&](Transaction& tx) { return tx.run(queries::retire_partition, settled.count())[0][0].as<bool>(); });
+  const auto shards = transact(database, [&](Transaction& tx) { return tx.run(queries::retire_shards, settled.count())[0][0].as<std::int64_t>(); });
+  return dropped || shards == 1000;
+}
+
 }  // namespace
+
+Task<bool> PgStore::retire(Milliseconds settled) {
+  return run([&db = database_, settled] { return retire_some(db, settled); });
+}
 
 Task<std::vector<Flow>> PgStore::backlog() {
   return run([&db = database_] { return read_backlog(db); });

@@ -80,6 +80,7 @@ struct StoreGauges {
   std::map<std::string, std::int64_t> queued_by_model;
   Milliseconds oldest_queued{0};
   std::int64_t submissions_unknown = 0;
+  std::map<std::string, std::int64_t> files;  ///< ours that a provider holds, by provider
   std::vector<DeploymentLoad> deployments;
 };
 
@@ -123,6 +124,9 @@ class Store {
   virtual Task<int> expire_overdue() = 0;
   /// Makes partitions ahead of the ids, folds counters. Cheap when there is nothing to do.
   virtual Task<void> maintain() = 0;
+  /// Retention: removes a bounded amount of what was settled longer ago than `settled` (a partition of requests with their
+  /// answers and keys, some closed shards). True when there may be more.
+  virtual Task<bool> retire(Milliseconds settled) = 0;
 
   // Shards --------------------------------------------------------------------------------------------------------------
   /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, then age). A shard that this

@@ -34,7 +34,7 @@ BEGIN
           batchd.total, batchd.retry, batchd.request_attempt, batchd.deployment, batchd.replica, batchd.role, batchd.shard,
           batchd.shard_member, batchd.shard_progress TO batchd_worker;
         GRANT USAGE ON SEQUENCE batchd.shard_id TO batchd_worker;
-        GRANT EXECUTE ON FUNCTION batchd.make_partitions(int) TO batchd_worker;
+        GRANT EXECUTE ON FUNCTION batchd.make_partitions(int), batchd.retire_partition(interval), batchd.retire_shards(interval) TO batchd_worker;
       WHEN 'batchd_reader' THEN
         GRANT SELECT ON batchd.request, batchd.result, batchd.result_history, batchd.request_status, batchd.job_progress, batchd.totals
           TO batchd_reader;

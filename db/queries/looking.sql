@@ -25,6 +25,11 @@ FROM (SELECT least(CASE WHEN f.queued > 0 THEN greatest(f.waiting_since, c.waiti
 SELECT count(*) FROM batchd.shard
 WHERE state = 'uploaded' AND state <> 'closed' AND intent_at IS NOT NULL AND (looks > 0 OR intent_at < clock_timestamp() - interval '30 s');
 
+-- name: files_by_provider
+-- Files of ours that a provider still holds: those of live shards.
+SELECT provider, sum((input_file IS NOT NULL)::int + (output_file IS NOT NULL)::int + (error_file IS NOT NULL)::int)
+FROM batchd.shard WHERE state <> 'closed' GROUP BY provider;
+
 -- name: some_jobs
 -- Unfinished jobs and the latest ones, unfinished first.
 SELECT p.job, accepted, queued, in_flight, succeeded, failed, cancelled, expired, input_tokens, output_tokens,

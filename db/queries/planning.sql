@@ -143,3 +143,11 @@ SELECT count(*) FROM gone;
 -- name: make_partitions
 -- Makes the partitions that ids will need; one caller at a time, others skip.
 SELECT CASE WHEN pg_try_advisory_xact_lock(hashtext('batchd.make_partitions')) THEN batchd.make_partitions() END;
+
+-- name: retire_partition
+-- Drops the oldest pair of partitions that was settled longer than so many milliseconds ago; one caller at a time.
+SELECT coalesce((SELECT batchd.retire_partition($1::bigint * interval '1 ms') WHERE pg_try_advisory_xact_lock(hashtext('batchd.retire'))), false);
+
+-- name: retire_shards
+-- Forgets some shards that closed as long ago.
+SELECT batchd.retire_shards($1::bigint * interval '1 ms');

@@ -318,5 +318,28 @@ class Outcomes(Stack):
         self.assertEqual("succeeded", state())
 
 
+class Retention(Stack):
+    def test_what_was_settled_long_ago_leaves_with_its_answers_and_keys_and_what_was_not_stays(self):
+        self.sim("--fast")
+        insert = "INSERT INTO batchd.request (model, body, job, key) SELECT '{}', '{{}}', 'j', '{}' || g FROM generate_series(1, 10) g"
+        self.sql(insert.format("gpt-4o-mini", "old"))
+        daemon = self.serve()
+        self.settled(10)
+        self.assertEqual(0, daemon.stop())
+        size = self.number_of("SELECT batchd.partition_size()")
+        self.sql(f"SELECT setval('batchd.request_id', {size})")
+        self.sql(insert.format("nobody-serves-this", "stuck"))
+        self.sql(f"SELECT setval('batchd.request_id', {2 * size})")
+        self.assertEqual("f", self.sql("SELECT batchd.retire_partition('1 day')"), "nothing is old enough")
+        self.serve(retention='settled = "100ms"')
+        until("the old requests are gone", lambda: self.number_of("SELECT count(*) FROM batchd.request") == 10)
+        until("their shards too", lambda: self.number_of("SELECT count(*) FROM batchd.shard") == 0)
+        self.assertEqual(0, self.number_of("SELECT count(*) FROM batchd.result"))
+        self.assertEqual(10, self.number_of("SELECT count(*) FROM batchd.request_status WHERE state = 'queued'"))
+        self.conserved()
+        self.assertEqual("10|10|0", self.sql("SELECT accepted, queued, succeeded FROM batchd.job_progress"))
+        self.assertEqual(10, len(self.sql(insert.format("gpt-4o-mini", "old") + " RETURNING id").split()), "the keys are free again")
+
+
 if __name__ == "__main__":
     unittest.main()

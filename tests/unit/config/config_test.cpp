@@ -356,13 +356,6 @@ TEST_F(ConfigTest, WhatThisVersionCannotDoIsRefusedRatherThanIgnored) {
   }
 }
 
-TEST_F(ConfigTest, WhatHasNoEffectYetIsSaid) {
-  const auto loaded = load(working + std::string("[retention]\nsettled = \"30d\"\n"));
-  ASSERT_TRUE(loaded.ok()) << all(loaded);
-  EXPECT_THAT(loaded.warnings, testing::ElementsAre("retention.settled has no effect in this version yet"));
-  EXPECT_THAT(config_markdown(), HasSubstr("Not in force yet"));
-}
-
 TEST_F(ConfigTest, CommandsThatOnlyNeedTheDatabaseLookAtNothingElse) {
   const auto loaded =
       load("[database]\nurl = \"postgresql:///x\"\n[[provider]]\nname = \"p\"\nnonsense = 1\n", {}, {}, ConfigScope::database);
