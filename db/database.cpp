@@ -15,7 +15,7 @@ Database::~Database() = default;
 std::string transaction_settings(Milliseconds statement_timeout) {
   const std::string timeout = std::to_string(statement_timeout.count());
   return "SELECT set_config('statement_timeout', '" + timeout +
-         "', true), set_config('idle_in_transaction_session_timeout', '15000', true),"
+         "', true), set_config('idle_in_transaction_session_timeout', '15000', true), set_config('jit', 'off', true),"
          " CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
          " THEN set_config('synchronous_commit', 'on', true) END";
 }

@@ -26,7 +26,8 @@ struct Database::Pools {
 
 /// What every transaction starts with. `SET LOCAL` and not start-up options, because of PgBouncer. Commits wait for the disk
 /// even where the database's default does not: a submission's intent must not be forgotten.
-/// A client that stops in the middle of a transaction must not hold its locks for long.
+/// A client that stops in the middle of a transaction must not hold its locks for long. Compiling a statement takes longer than
+/// any of ours runs.
 std::string transaction_settings(Milliseconds statement_timeout);
 
 /// A transaction's statements; values come back as pqxx results.
@@ -68,8 +69,10 @@ auto transact(Database& database, Work&& work, Milliseconds timeout = Millisecon
     }
   } catch (const pqxx::sql_error& error) {
     throw StoreError("database: " + first_line(error.what()));
-  } catch (const pqxx::pqxx_exception& error) {
-    throw StoreError("database: " + first_line(error.base().what()));
+  } catch (const pqxx::failure& error) {
+    throw StoreError("database: " + first_line(error.what()));
+  } catch (const pqxx::usage_error& error) {  // what libpqxx says of a connection that broke a moment ago
+    throw StoreError("database: " + first_line(error.what()));
   }
 }
 

@@ -228,9 +228,9 @@ BEGIN
       total_bytes := total_bytes + queued.bytes + queued.requests * extra;
     END IF;
     IF returned.requests + queued.requests > 0 THEN
-      INSERT INTO batchd.shard_member (shard_id, ordinal, flow, members, requests)
-      SELECT shard_id, ordinal + (o - 1) / 4096, source.flow, range_agg(r), sum(upper(r) - lower(r))
-      FROM unnest(coalesce(returned.members, '{}') + queued.members) WITH ORDINALITY AS u (r, o) GROUP BY (o - 1) / 4096;
+      INSERT INTO batchd.shard_member (shard_id, ordinal, flow, first_id, last_id, members, requests)
+      SELECT shard_id, ordinal + (o - 1) / 1024, source.flow, min(lower(r)), max(upper(r)) - 1, range_agg(r), sum(upper(r) - lower(r))
+      FROM unnest(coalesce(returned.members, '{}') + queued.members) WITH ORDINALITY AS u (r, o) GROUP BY (o - 1) / 1024;
       GET DIAGNOSTICS chunks = ROW_COUNT;
       ordinal := ordinal + chunks;
       INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, queued, queued_bytes, returned, in_flight)

@@ -16,13 +16,15 @@ SELECT r.id, r.job, k.key,
        coalesce(a.attempt, t.attempts, 0) AS attempts,
        s.id AS shard, s.batch_id, coalesce(a.error, t.error)::json AS last_error
 FROM batchd.request r
-LEFT JOIN batchd.request_key k ON k.job = r.job AND k.key = r.key
+LEFT JOIN batchd.request_key k ON k.job = r.job AND k.key = r.key AND k.request_id = r.id
 LEFT JOIN batchd.answer a ON a.request_id = r.id
 LEFT JOIN batchd.retry y ON y.request_id = r.id
 LEFT JOIN batchd.request_attempt t ON t.request_id = r.id
 -- A returned request may already be in a newer shard while the one it came from is still being merged.
 LEFT JOIN LATERAL (SELECT i.shard_id FROM batchd.shard_member i
-                   WHERE i.members @> r.id AND a.request_id IS NULL ORDER BY i.shard_id DESC LIMIT 1) m ON true
+                   WHERE i.flow = batchd.flow_of(r.model, r.endpoint, r.job, r.priority, r.deadline)
+                     AND i.last_id >= r.id AND i.first_id <= r.id AND i.members @> r.id AND a.request_id IS NULL
+                   ORDER BY i.shard_id DESC LIMIT 1) m ON true
 LEFT JOIN batchd.shard s ON s.id = coalesce(a.shard_id, CASE WHEN y.request_id IS NULL THEN m.shard_id END);
 
 -- Counters rolled up plus those that are not yet, in one snapshot: accepted = queued + in_flight + the four outcomes, always.

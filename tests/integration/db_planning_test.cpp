@@ -93,8 +93,8 @@ TEST_F(Planning, KeepsScatteredMembersInBoundedPieces) {
   order.flows.resize(1);
   const auto shard = wait(store.plan(term, order));
   EXPECT_EQ(shard->requests, 10'000);
-  EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.shard_member"), 3);
-  EXPECT_EQ(sql.number("SELECT max(requests) FROM batchd.shard_member"), 4096);
+  EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.shard_member"), 10);
+  EXPECT_EQ(sql.number("SELECT max(requests) FROM batchd.shard_member"), 1024);
   const auto read = bodies(leased(term, shard->id, ShardState::planned));
   ASSERT_THAT(read, SizeIs(10'000));
   EXPECT_TRUE(std::is_sorted(read.begin(), read.end()));

@@ -189,7 +189,8 @@ PgCluster::~PgCluster() {
 
 void PgCluster::start() {
   postmaster_ = launch({binaries_ + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c", "listen_addresses=", "-c", "fsync=off",
-                        "-c", "max_connections=100", "-c", "max_wal_size=4GB", "-c", "max_prepared_transactions=5"},
+                        "-c", "max_connections=100", "-c", "max_wal_size=4GB", "-c", "max_prepared_transactions=5", "-c",
+                        "jit=off"},
                        directory_ + "/log");
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (PQping(url("postgres").c_str()) != PQPING_OK) {
