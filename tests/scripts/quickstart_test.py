@@ -12,48 +12,40 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "deploy" / "quickstart"
 
 
-def traces():
-    """Places of runs, and the processes that mention one."""
-    places = set(glob.glob("/tmp/batchd-quickstart.*"))
-    processes = set()
-    for process in glob.glob("/proc/[0-9]*"):
-        try:
-            command = pathlib.Path(process, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "/tmp/batchd-quickstart." in command:
-            processes.add(f"{process} {command}")
-    return places, processes
-
-
-def wait_for(condition, what, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds} s")
-        time.sleep(0.05)
-
-
 class Quickstart(unittest.TestCase):
     def setUp(self):
         if not os.environ.get("BATCHD_BUILD_DIR"):
             self.fail("run this through ctest, or set BATCHD_BUILD_DIR to a configured build directory")
-        self.before = traces()
+        self.base = tempfile.mkdtemp(prefix="bq.", dir="/tmp")  # short: a socket's path has 107 bytes
+        os.chmod(self.base, 0o755)
+        self.environment = {**os.environ, "TMPDIR": self.base}
 
     def tearDown(self):
-        places, processes = traces()
-        self.assertEqual(set(), places - self.before[0], "a run left its directory behind")
-        self.assertEqual(set(), processes - self.before[1], "a run left processes behind")
+        left, processes = os.listdir(self.base), self.processes()
+        shutil.rmtree(self.base)
+        self.assertEqual([], left, "a run left its directory behind")
+        self.assertEqual([], processes, "a run left processes behind")
+
+    def processes(self):
+        """Those that mention this test's directory."""
+        found = []
+        for process in glob.glob("/proc/[0-9]*"):
+            try:
+                command = pathlib.Path(process, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if self.base in command:
+                found.append(f"{process} {command}")
+        return found
 
     def run_it(self, *arguments, **variables):
-        return subprocess.run([QUICKSTART, *arguments], cwd="/", env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
+        return subprocess.run([QUICKSTART, *arguments], cwd="/", env={**self.environment, **variables}, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
 
     def test_it_answers_every_sample_prompt_and_works_again(self):
@@ -86,7 +78,7 @@ class Quickstart(unittest.TestCase):
 
     def test_a_signal_in_the_middle_stops_everything(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            process = subprocess.Popen([QUICKSTART], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            process = subprocess.Popen([QUICKSTART], cwd="/", env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True, start_new_session=True)
             output = []
             for line in process.stdout:
