@@ -14,7 +14,9 @@ namespace {
 // PGCOPY, its signature, no flags, no extension (PostgreSQL manual, COPY, "Binary Format").
 constexpr std::string_view copy_header{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 
-[[noreturn]] void fail(PGconn* connection) { throw StoreError("database: " + first_line(PQerrorMessage(connection))); }
+[[noreturn]] void fail(PGconn* connection) {
+  throw StoreError("database: " + first_line(PQerrorMessage(connection)));
+}
 
 BulkResult checked(PGconn* connection, PGresult* raw, std::initializer_list<ExecStatusType> wanted) {
   BulkResult result(raw);
@@ -28,7 +30,8 @@ template <class Integer>
 Integer read_big_endian(const char* bytes) {
   std::make_unsigned_t<Integer> value = 0;
   for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-    value = static_cast<std::make_unsigned_t<Integer>>((static_cast<std::uint64_t>(value) << 8U) | static_cast<unsigned char>(bytes[i]));
+    value = static_cast<std::make_unsigned_t<Integer>>((static_cast<std::uint64_t>(value) << 8U) |
+                                                       static_cast<unsigned char>(bytes[i]));
   }
   return static_cast<Integer>(value);
 }
@@ -45,7 +48,8 @@ BulkConnection connect(Database& database) {
   }
   BulkConnection connection(PQconnectdb(pools.conninfo.c_str()));
   if (PQstatus(connection.get()) != CONNECTION_OK) fail(connection.get());
-  PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      connection.get(), [](void*, const char*) {}, nullptr);
   return connection;
 }
 
@@ -72,8 +76,12 @@ void CopyRows::big_endian(Integer value) {
   bytes_.append(bytes.data(), bytes.size());
 }
 
-void CopyRows::row(std::int16_t fields) { big_endian(fields); }
-void CopyRows::null() { big_endian(std::int32_t{-1}); }
+void CopyRows::row(std::int16_t fields) {
+  big_endian(fields);
+}
+void CopyRows::null() {
+  big_endian(std::int32_t{-1});
+}
 void CopyRows::text(std::string_view value) {
   big_endian(static_cast<std::int32_t>(value.size()));
   bytes_ += value;
@@ -90,18 +98,26 @@ void CopyRows::int8(std::int64_t value) {
   big_endian(std::int32_t{8});
   big_endian(value);
 }
-void CopyRows::end() { big_endian(std::int16_t{-1}); }
+void CopyRows::end() {
+  big_endian(std::int16_t{-1});
+}
 
 // Rows out ----------------------------------------------------------------------------------------------------------
-std::int64_t CopyRow::int8(std::size_t field) const { return read_big_endian<std::int64_t>(text(field).data()); }
-std::int32_t CopyRow::int4(std::size_t field) const { return read_big_endian<std::int32_t>(text(field).data()); }
+std::int64_t CopyRow::int8(std::size_t field) const {
+  return read_big_endian<std::int64_t>(text(field).data());
+}
+std::int32_t CopyRow::int4(std::size_t field) const {
+  return read_big_endian<std::int32_t>(text(field).data());
+}
 
 CopyOut::CopyOut(BulkTransaction& transaction, const std::string& sql) : transaction_(transaction) {
   PGconn* connection = transaction_.raw();
   checked(connection, PQexec(connection, sql.c_str()), {PGRES_COPY_OUT});
 }
 
-CopyOut::~CopyOut() { PQfreemem(buffer_); }
+CopyOut::~CopyOut() {
+  PQfreemem(buffer_);
+}
 
 const CopyRow* CopyOut::next() {
   PGconn* connection = transaction_.raw();
@@ -153,12 +169,14 @@ BulkTransaction::~BulkTransaction() {
 Rows BulkTransaction::run(const char* sql, std::initializer_list<std::string> parameters) {
   std::vector<const char*> values;
   for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
-  return Rows(checked(
-      raw(), PQexecParams(raw(), sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0),
-      {PGRES_COMMAND_OK, PGRES_TUPLES_OK}));
+  return Rows(checked(raw(),
+                      PQexecParams(raw(), sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0),
+                      {PGRES_COMMAND_OK, PGRES_TUPLES_OK}));
 }
 
-void BulkTransaction::begin_copy_in(const char* sql) { checked(raw(), PQexec(raw(), sql), {PGRES_COPY_IN}); }
+void BulkTransaction::begin_copy_in(const char* sql) {
+  checked(raw(), PQexec(raw(), sql), {PGRES_COPY_IN});
+}
 
 void BulkTransaction::put(std::string_view bytes) {
   constexpr std::size_t most = 1U << 30U;  // libpq counts in int

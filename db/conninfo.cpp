@@ -26,7 +26,8 @@ std::string in_quotes(std::string_view value) {
 
 std::string make_conninfo(const std::string& url, Milliseconds connect_timeout) {
   char* error = nullptr;
-  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &error), &PQconninfoFree);
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &error),
+                                                                             &PQconninfoFree);
   PQfreemem(error);  // not shown: it repeats the URL
   if (!options) {
     throw std::invalid_argument("not a PostgreSQL connection URL (postgresql://user@host:port/database) or keyword list");
@@ -43,8 +44,8 @@ std::string make_conninfo(const std::string& url, Milliseconds connect_timeout) 
   std::string out;
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     std::string value = option->val == nullptr ? "" : option->val;
-    const auto* wanted = std::find_if(defaults.begin(), defaults.end(),
-                                      [&](const auto& d) { return std::strcmp(d.first, option->keyword) == 0; });
+    const auto* wanted =
+        std::find_if(defaults.begin(), defaults.end(), [&](const auto& d) { return std::strcmp(d.first, option->keyword) == 0; });
     if (value.empty() && wanted != defaults.end()) value = wanted->second;
     if (!value.empty()) out += std::string(option->keyword) + "=" + in_quotes(value) + " ";
   }

@@ -20,7 +20,8 @@ constexpr char insert_requests[] =
 constexpr std::size_t flush_bytes = 256 * 1024;
 
 /// One transaction: what the source gives up to the chunk's limits. Sets `more` when the source may have more.
-EnqueueCounts enqueue_chunk(Database& database, const EnqueueOptions& options, const RequestSource& source, NewRequest request, bool& more) {
+EnqueueCounts enqueue_chunk(Database& database, const EnqueueOptions& options, const RequestSource& source, NewRequest request,
+                            bool& more) {
   BulkTransaction tx(database, database.settings().bulk_timeout);
   tx.run(create_staging);
   tx.begin_copy_in(copy_staging);
@@ -55,7 +56,8 @@ EnqueueCounts enqueue_chunk(Database& database, const EnqueueOptions& options, c
 
 }  // namespace
 
-EnqueueCounts enqueue(Database& database, const EnqueueOptions& options, const RequestSource& source, const EnqueueProgress& progress) {
+EnqueueCounts enqueue(Database& database, const EnqueueOptions& options, const RequestSource& source,
+                      const EnqueueProgress& progress) {
   EnqueueCounts total;
   NewRequest first;
   for (bool more = source(first); more;) {

@@ -22,8 +22,8 @@ struct NewRequest {
 struct EnqueueOptions {
   std::string job = "default";
   int priority = 0;
-  std::string deadline;            ///< anything PostgreSQL reads as timestamptz, "" for none
-  std::int64_t chunk_rows = 10'000;     ///< a transaction ends after so many rows ...
+  std::string deadline;                  ///< anything PostgreSQL reads as timestamptz, "" for none
+  std::int64_t chunk_rows = 10'000;      ///< a transaction ends after so many rows ...
   Bytes chunk_bytes = 64 * 1024 * 1024;  ///< ... or so many bytes of bodies
 };
 

@@ -36,8 +36,9 @@ SchemaReport judge(const std::map<int, Applied>& applied, const std::vector<Migr
     }
     const auto own = std::find_if(known.begin(), known.end(), [v = version](const Migration& m) { return m.version == v; });
     if (own != known.end() && own->checksum != row.checksum) {
-      return {SchemaState::edited, report.version,
-              "migration " + row.name + " was applied in a form that this program does not know: restore the file it was made from"};
+      return {
+          SchemaState::edited, report.version,
+          "migration " + row.name + " was applied in a form that this program does not know: restore the file it was made from"};
     }
   }
   for (const Migration& migration : known) {
@@ -64,8 +65,8 @@ constexpr char create_record[] = R"(
 void apply(Transaction& tx, const Migration& migration) {
   tx.script(std::string(migration.sql));
   if (tx.run("SELECT to_regclass('batchd.schema_migration') IS NULL")[0][0].as<bool>()) tx.script(create_record);
-  tx.run("INSERT INTO batchd.schema_migration (version, name, checksum, oldest_program) VALUES ($1, $2, $3, $4)", migration.version,
-         std::string(migration.name), std::string(migration.checksum), migration.oldest_program);
+  tx.run("INSERT INTO batchd.schema_migration (version, name, checksum, oldest_program) VALUES ($1, $2, $3, $4)",
+         migration.version, std::string(migration.name), std::string(migration.checksum), migration.oldest_program);
 }
 
 /// Grants whatever the roles need, and tells what only an administrator can do.

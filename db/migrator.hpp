@@ -41,9 +41,9 @@ struct SchemaReport {
 };
 
 struct MigrationReport {
-  SchemaReport schema;                 ///< as it is afterwards; not ok when the schema was refused and left alone
-  std::vector<std::string> applied;    ///< names of the migrations that this call applied
-  std::string administrator_sql;       ///< what an administrator must run because this user may not; "" for nothing
+  SchemaReport schema;               ///< as it is afterwards; not ok when the schema was refused and left alone
+  std::vector<std::string> applied;  ///< names of the migrations that this call applied
+  std::string administrator_sql;     ///< what an administrator must run because this user may not; "" for nothing
 };
 
 /// Synchronous: for the command line and for start-up. Every method throws StoreError when the database cannot be used.

@@ -143,6 +143,8 @@ Task<void> PgStore::ping() {
   return run([&db = database_] { check_schema(db); });
 }
 
-Task<bool> PgStore::wait_for_hint(Milliseconds most) { return hints_->wait(pool_, most); }
+Task<bool> PgStore::wait_for_hint(Milliseconds most) {
+  return hints_->wait(pool_, most);
+}
 
 }  // namespace batchd

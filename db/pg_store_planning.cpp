@@ -10,7 +10,8 @@ constexpr int fold_most = 20'000;
 void fold_all(Database& database) {
   // A fold is bounded, so that its locks and its undo are; a few in a row keep up with single-row producers.
   for (int round = 0; round < 10; ++round) {
-    const auto folded = transact(database, [](Transaction& tx) { return tx.run(queries::fold, fold_most)[0][0].as<std::int64_t>(); });
+    const auto folded =
+        transact(database, [](Transaction& tx) { return tx.run(queries::fold, fold_most)[0][0].as<std::int64_t>(); });
     if (folded < fold_most) break;
   }
 }
@@ -44,7 +45,8 @@ std::optional<PlannedShard> plan_shard(Database& database, Term term, const Plan
                                  array_of(order.flows, [](FlowId id) { return id.value; }), order.max_requests, order.max_bytes,
                                  order.bytes_per_request, order.tokens_per_byte);
         if (rows.empty()) return std::optional<PlannedShard>{};
-        return std::optional(PlannedShard{ShardId{rows[0][0].as<std::int64_t>()}, rows[0][1].as<std::int64_t>(), rows[0][2].as<Bytes>()});
+        return std::optional(
+            PlannedShard{ShardId{rows[0][0].as<std::int64_t>()}, rows[0][1].as<std::int64_t>(), rows[0][2].as<Bytes>()});
       },
       database.settings().bulk_timeout);
 }
@@ -70,8 +72,10 @@ void keep_house(Database& database) {
 }
 
 bool retire_some(Database& database, Milliseconds settled) {
-  const bool dropped = transact(database, [&](Transaction& tx) { return tx.run(queries::retire_partition, settled.count())[0][0].as<bool>(); });
-  const auto shards = transact(database, [&](Transaction& tx) { return tx.run(queries::retire_shards, settled.count())[0][0].as<std::int64_t>(); });
+  const bool dropped =
+      transact(database, [&](Transaction& tx) { return tx.run(queries::retire_partition, settled.count())[0][0].as<bool>(); });
+  const auto shards = transact(
+      database, [&](Transaction& tx) { return tx.run(queries::retire_shards, settled.count())[0][0].as<std::int64_t>(); });
   return dropped || shards == 1000;
 }
 

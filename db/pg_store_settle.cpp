@@ -10,7 +10,8 @@ namespace batchd {
 namespace {
 
 constexpr char copy_answers[] =
-    "COPY batchd.answer (request_id, outcome, status_code, response, error, input_tokens, output_tokens, provider_request_id, shard_id,"
+    "COPY batchd.answer (request_id, outcome, status_code, response, error, input_tokens, output_tokens, provider_request_id, "
+    "shard_id,"
     " attempt) FROM STDIN (FORMAT binary)";
 constexpr std::size_t flush_bytes = 256 * 1024;
 
@@ -61,7 +62,8 @@ int attempts_before(const ShardContents& contents, RequestId request) {
   return found == contents.attempts.end() ? 0 : found->second;
 }
 
-void copy_in(BulkTransaction& tx, ShardId shard, bool ran, const ShardContents& contents, const std::vector<Settlement>& settled) {
+void copy_in(BulkTransaction& tx, ShardId shard, bool ran, const ShardContents& contents,
+             const std::vector<Settlement>& settled) {
   tx.begin_copy_in(copy_answers);
   CopyRows rows;
   for (const Settlement& s : settled) {
@@ -89,7 +91,8 @@ void copy_in(BulkTransaction& tx, ShardId shard, bool ran, const ShardContents& 
 void queue_again(BulkTransaction& tx, const ShardContents& contents, const std::vector<Return>& returned) {
   const auto id = [](const Return& r) { return r.request.value; };
   tx.run(queries::queue_again,
-         {array_of(returned, id), array_of(returned, [&](const Return& r) { return contents.members.flow_at(rank_of(contents, r.request)).value; }),
+         {array_of(returned, id),
+          array_of(returned, [&](const Return& r) { return contents.members.flow_at(rank_of(contents, r.request)).value; }),
           array_of(returned, [](const Return& r) { return r.delay.count(); })});
   std::vector<Return> noted;
   for (const Return& r : returned) {
@@ -104,10 +107,11 @@ void announce(BulkTransaction& tx, const FlowChanges& changes) {
   const auto outcomes = [&](Outcome outcome) {
     return array_of(changes, [outcome](const auto& c) { return c.second.outcomes[static_cast<int>(outcome)]; });
   };
-  tx.run(queries::count_settled,
-         {array_of(changes, [](const auto& c) { return c.first.value; }), array_of(changes, [](const auto& c) { return c.second.returned; }),
-          outcomes(Outcome::succeeded), outcomes(Outcome::failed), outcomes(Outcome::cancelled), outcomes(Outcome::expired),
-          array_of(changes, [](const auto& c) { return c.second.input; }), array_of(changes, [](const auto& c) { return c.second.output; })});
+  tx.run(queries::count_settled, {array_of(changes, [](const auto& c) { return c.first.value; }),
+                                  array_of(changes, [](const auto& c) { return c.second.returned; }),
+                                  outcomes(Outcome::succeeded), outcomes(Outcome::failed), outcomes(Outcome::cancelled),
+                                  outcomes(Outcome::expired), array_of(changes, [](const auto& c) { return c.second.input; }),
+                                  array_of(changes, [](const auto& c) { return c.second.output; })});
 }
 
 void forget_attempts(BulkTransaction& tx, const ShardContents& contents, const std::vector<Settlement>& settled) {
@@ -130,7 +134,8 @@ bool settle_chunk(Database& database, Term term, ShardId shard, const ShardConte
   // The same chunk again, after a COMMIT whose answer was lost: all of it is there.
   if (stored == contents.decided.bytes()) return true;
   if (stored != before) return false;
-  const bool ran = locked.at(0, 0) == "finished" && (locked.at(0, 1) == "ran" || locked.at(0, 1) == "expired" || locked.at(0, 1) == "cancelled");
+  const bool ran = locked.at(0, 0) == "finished" &&
+                   (locked.at(0, 1) == "ran" || locked.at(0, 1) == "expired" || locked.at(0, 1) == "cancelled");
   if (!chunk.settled.empty()) {
     copy_in(tx, shard, ran, contents, chunk.settled);
     forget_attempts(tx, contents, chunk.settled);
@@ -146,8 +151,9 @@ bool settle_chunk(Database& database, Term term, ShardId shard, const ShardConte
 
 Task<bool> PgStore::settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) {
   // The caller awaits this, so that its contents outlive the work.
-  return run(
-      [&db = database_, term, shard, &contents, chunk = std::move(chunk)] { return settle_chunk(db, term, shard, contents, chunk); });
+  return run([&db = database_, term, shard, &contents, chunk = std::move(chunk)] {
+    return settle_chunk(db, term, shard, contents, chunk);
+  });
 }
 
 }  // namespace batchd

@@ -77,15 +77,16 @@ void release_members(Transaction& tx, const Shard& shard) {
 }
 
 SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard& after, bool keep_lease) {
-  const auto saved =
-      tx.run(queries::save_shard, before.id.value, term.value, std::string(to_string(before.state)), before.attempt, before.intent,
-             std::string(to_string(after.state)), after.attempt, after.bytes, after.tokens, after.reserved, after.intent, after.looks,
-             text_of(after.input_file), text_of(after.batch), std::string(to_string(after.batch_status)), text_of(after.output_file),
-             text_of(after.error_file), std::string(to_string(after.finish_reason)), after.error, after.failures, after.due_in.count(),
-             keep_lease, before.reserved);
+  const auto saved = tx.run(queries::save_shard, before.id.value, term.value, std::string(to_string(before.state)),
+                            before.attempt, before.intent, std::string(to_string(after.state)), after.attempt, after.bytes,
+                            after.tokens, after.reserved, after.intent, after.looks, text_of(after.input_file),
+                            text_of(after.batch), std::string(to_string(after.batch_status)), text_of(after.output_file),
+                            text_of(after.error_file), std::string(to_string(after.finish_reason)), after.error, after.failures,
+                            after.due_in.count(), keep_lease, before.reserved);
   if (saved.empty()) return SaveResult::lost;
   const Tokens growth = after.reserved - before.reserved;
-  if (growth != 0 && tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth).affected_rows() == 0) throw NoRoom{};
+  if (growth != 0 && tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth).affected_rows() == 0)
+    throw NoRoom{};
   if (after.state == ShardState::merged && before.state != ShardState::merged) release_members(tx, after);
   return SaveResult::saved;
 }
@@ -122,8 +123,8 @@ std::vector<LiveBatch> read_live_batches(Database& database, const std::string& 
   return transact(database, [&](Transaction& tx) {
     std::vector<LiveBatch> batches;
     for (const auto& row : tx.run(queries::live_batches, provider)) {
-      batches.push_back({ShardId{row[0].as<std::int64_t>()}, BatchId{row[1].as<std::string>()},
-                         parse_batch_status(row[2].as<std::string>())});
+      batches.push_back(
+          {ShardId{row[0].as<std::int64_t>()}, BatchId{row[1].as<std::string>()}, parse_batch_status(row[2].as<std::string>())});
     }
     return batches;
   });

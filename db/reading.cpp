@@ -89,9 +89,11 @@ void Reading::results(std::string_view job, const ResultSink& sink) {
   // COPY takes no parameters: the job's name goes in as a quoted literal.
   const std::unique_ptr<char, decltype(&PQfreemem)> quoted(PQescapeLiteral(tx.raw(), job.data(), job.size()), &PQfreemem);
   if (!quoted) throw StoreError("the job's name is not valid UTF-8");
-  CopyOut rows(tx, "COPY (SELECT q.id, q.key, r.outcome, r.status_code, r.response, r.error, r.provider_request_id FROM batchd.request q"
-                   " JOIN batchd.result r ON r.request_id = q.id WHERE q.job = " + std::string(quoted.get()) +
-                   " ORDER BY q.id) TO STDOUT (FORMAT binary)");
+  CopyOut rows(
+      tx,
+      "COPY (SELECT q.id, q.key, r.outcome, r.status_code, r.response, r.error, r.provider_request_id FROM batchd.request q"
+      " JOIN batchd.result r ON r.request_id = q.id WHERE q.job = " +
+          std::string(quoted.get()) + " ORDER BY q.id) TO STDOUT (FORMAT binary)");
   while (const CopyRow* row = rows.next()) {
     if (!sink(to_result(*row))) return;
   }
@@ -103,8 +105,9 @@ std::optional<RequestState> Reading::request(RequestId id) {
 }
 
 std::optional<RequestState> Reading::request(std::string_view job, std::string_view key) {
-  return transact(database_,
-                  [&](Transaction& tx) { return to_request(tx.run(queries::request_by_key, std::string(job), std::string(key))); });
+  return transact(database_, [&](Transaction& tx) {
+    return to_request(tx.run(queries::request_by_key, std::string(job), std::string(key)));
+  });
 }
 
 std::vector<ShardLine> Reading::shards(int most) {
@@ -112,8 +115,8 @@ std::vector<ShardLine> Reading::shards(int most) {
     std::vector<ShardLine> lines;
     for (const auto& row : tx.run(queries::live_shards, most)) {
       lines.push_back({row[0].as<std::int64_t>(), row[1].as<std::string>(), row[2].as<std::string>(), row[3].as<std::string>(),
-                       row[4].as<std::string>(), row[5].as<int>(), row[6].as<std::int64_t>(), maybe_text(row[7]), row[8].as<std::string>(),
-                       row[9].as<std::int64_t>()});
+                       row[4].as<std::string>(), row[5].as<int>(), row[6].as<std::int64_t>(), maybe_text(row[7]),
+                       row[8].as<std::string>(), row[9].as<std::int64_t>()});
     }
     return lines;
   });

@@ -75,8 +75,8 @@ struct StoreGauges {
   std::int64_t accepted = 0;  ///< requests ever enqueued and not yet removed by retention
   std::int64_t queued = 0;
   std::int64_t in_flight = 0;
-  std::map<std::string, std::int64_t> settled;      ///< by outcome
-  std::map<std::string, std::int64_t> shards;       ///< by state; closed ones are not counted
+  std::map<std::string, std::int64_t> settled;  ///< by outcome
+  std::map<std::string, std::int64_t> shards;   ///< by state; closed ones are not counted
   std::map<std::string, std::int64_t> queued_by_model;
   Milliseconds oldest_queued{0};
   std::int64_t submissions_unknown = 0;

@@ -45,8 +45,6 @@ CREATE TABLE batchd.job_count (
   last_at       timestamptz,  -- of the latest settling
   CONSTRAINT job_count_loses_no_request CHECK (accepted = queued + in_flight + succeeded + failed + cancelled + expired)
 ) WITH (fillfactor = 70);
-CREATE INDEX job_count_first ON batchd.job_count (first_at);
-CREATE INDEX job_count_unfinished ON batchd.job_count (first_at) WHERE queued > 0 OR in_flight > 0;
 
 -- The same over all jobs, so that a metric does not add up a million of them.
 CREATE TABLE batchd.total (

@@ -50,7 +50,9 @@ BEGIN
           FROM taken) s
     WHERE s.accepted IS NOT NULL
   ), told AS (
-    SELECT pg_notify('batchd_job', json_build_object('job', job)::text) FROM jobs WHERE queued = 0 AND in_flight = 0
+    SELECT pg_notify('batchd_job', json_build_object('job', job)::text) FROM jobs
+    WHERE queued = 0 AND in_flight = 0
+      AND job IN (SELECT t.job FROM taken t WHERE t.succeeded + t.failed + t.cancelled + t.expired > 0)
   )
   SELECT (SELECT count(*) FROM taken) + 0 * (SELECT count(*) FROM told) INTO folded;
   RETURN folded;

@@ -27,7 +27,8 @@ class Access : public StoreTest {
 TEST_F(Access, AProducerEnqueuesAndSeesWhatItNamed) {
   Sql producer = as("batchd_producer");
   EXPECT_EQ(producer.value("INSERT INTO batchd.request (model, body, endpoint, job, key, priority, deadline) VALUES "
-                           "('m', '{}', '/v1/responses', 'j', 'k', 1, now()) RETURNING id"), "1");
+                           "('m', '{}', '/v1/responses', 'j', 'k', 1, now()) RETURNING id"),
+            "1");
   EXPECT_EQ(producer.copy("COPY batchd.request (model, body) FROM STDIN", "m\t{}\nm\t{}\n"), 2);
   EXPECT_EQ(producer.value("SELECT id FROM batchd.request WHERE job = 'j' AND key = 'k'"), "1");
   expect_nothing_lost();
@@ -35,11 +36,12 @@ TEST_F(Access, AProducerEnqueuesAndSeesWhatItNamed) {
 
 TEST_F(Access, AProducerDoesNothingElse) {
   Sql producer = as("batchd_producer");
-  for (const char* statement : {"INSERT INTO batchd.request (id, model, body) VALUES (7, 'm', '{}')", "SELECT body FROM batchd.request",
-                                "UPDATE batchd.request SET key = 'x'", "DELETE FROM batchd.request", "INSERT INTO batchd.queue VALUES (1, '1', 1, 1)",
-                                "SELECT * FROM batchd.delta", "SELECT * FROM batchd.result", "INSERT INTO batchd.request_0 (model, body) VALUES ('m', '{}')",
-                                "SELECT batchd.make_partitions()", "SELECT batchd.apply_grants()", "CREATE TABLE batchd.mine (n int)",
-                                "SELECT * FROM batchd.fold(1)"}) {
+  for (const char* statement :
+       {"INSERT INTO batchd.request (id, model, body) VALUES (7, 'm', '{}')", "SELECT body FROM batchd.request",
+        "UPDATE batchd.request SET key = 'x'", "DELETE FROM batchd.request", "INSERT INTO batchd.queue VALUES (1, '1', 1, 1)",
+        "SELECT * FROM batchd.delta", "SELECT * FROM batchd.result",
+        "INSERT INTO batchd.request_0 (model, body) VALUES ('m', '{}')", "SELECT batchd.make_partitions()",
+        "SELECT batchd.apply_grants()", "CREATE TABLE batchd.mine (n int)", "SELECT * FROM batchd.fold(1)"}) {
     EXPECT_THAT(producer.error_of(statement), StartsWith(denied)) << statement;
   }
 }
@@ -108,24 +110,29 @@ TEST_F(Access, AWorkerDoesTheDaemonsWholeWork) {
 TEST_F(Access, AWorkerChangesNoRequestAndNoResult) {
   insert(1);
   Sql worker = as("batchd_worker");
-  for (const char* statement : {"UPDATE batchd.request SET body = '{}'", "DELETE FROM batchd.request", "UPDATE batchd.answer SET outcome = 'failed'",
-                                "DELETE FROM batchd.answer", "UPDATE batchd.instance SET id = 'x'", "CREATE TABLE batchd.mine (n int)",
-                                "SELECT batchd.make_partition('request', 'id', 99)"}) {
+  for (const char* statement :
+       {"UPDATE batchd.request SET body = '{}'", "DELETE FROM batchd.request", "UPDATE batchd.answer SET outcome = 'failed'",
+        "DELETE FROM batchd.answer", "UPDATE batchd.instance SET id = 'x'", "CREATE TABLE batchd.mine (n int)",
+        "SELECT batchd.make_partition('request', 'id', 99)"}) {
     EXPECT_THAT(worker.error_of(statement), StartsWith(denied)) << statement;
   }
 }
 
 class Partitions : public StoreTest {
  protected:
-  std::string home_of(std::int64_t id) { return sql.value("SELECT tableoid::regclass FROM batchd.request WHERE id = " + std::to_string(id)); }
+  std::string home_of(std::int64_t id) {
+    return sql.value("SELECT tableoid::regclass FROM batchd.request WHERE id = " + std::to_string(id));
+  }
   void jump_to(std::int64_t id) { sql.run("SELECT setval('batchd.request_id', " + std::to_string(id) + ", false)"); }
 };
 
 TEST_F(Partitions, AreMadeAheadOfTheIds) {
-  EXPECT_EQ(sql.number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'batchd.request'::regclass"), 10) << "nine and the default";
+  EXPECT_EQ(sql.number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'batchd.request'::regclass"), 10)
+      << "nine and the default";
   jump_to(4'400'000);
   wait(store.maintain());
-  EXPECT_EQ(sql.value("SELECT to_regclass('batchd.answer_16') IS NOT NULL AND to_regclass('batchd.request_16') IS NOT NULL"), "t");
+  EXPECT_EQ(sql.value("SELECT to_regclass('batchd.answer_16') IS NOT NULL AND to_regclass('batchd.request_16') IS NOT NULL"),
+            "t");
   insert(1);
   EXPECT_EQ(home_of(4'400'000), "batchd.request_8");
 }
@@ -165,11 +172,13 @@ TEST_F(Partitions, WaitBrieflyForWhoIsInTheWay) {
 TEST_F(Partitions, MadeLaterAreLikeTheFirst) {
   jump_to(40'000'000);
   wait(store.maintain());
-  EXPECT_EQ(sql.value("SELECT (SELECT count(*) FROM pg_index WHERE indrelid = 'batchd.request_80'::regclass) || ' ' ||"
-                      " (SELECT count(*) FROM pg_constraint WHERE conrelid = 'batchd.request_80'::regclass AND contype = 'c') || ' ' ||"
-                      " (SELECT attcompression::text FROM pg_attribute WHERE attrelid = 'batchd.answer_80'::regclass AND attname = 'response')"),
-            sql.value("SELECT (SELECT count(*) FROM pg_index WHERE indrelid = 'batchd.request_0'::regclass) || ' ' ||"
-                      " (SELECT count(*) FROM pg_constraint WHERE conrelid = 'batchd.request_0'::regclass AND contype = 'c') || ' l'"));
+  EXPECT_EQ(
+      sql.value("SELECT (SELECT count(*) FROM pg_index WHERE indrelid = 'batchd.request_80'::regclass) || ' ' ||"
+                " (SELECT count(*) FROM pg_constraint WHERE conrelid = 'batchd.request_80'::regclass AND contype = 'c') || ' ' ||"
+                " (SELECT attcompression::text FROM pg_attribute WHERE attrelid = 'batchd.answer_80'::regclass AND attname = "
+                "'response')"),
+      sql.value("SELECT (SELECT count(*) FROM pg_index WHERE indrelid = 'batchd.request_0'::regclass) || ' ' ||"
+                " (SELECT count(*) FROM pg_constraint WHERE conrelid = 'batchd.request_0'::regclass AND contype = 'c') || ' l'"));
 }
 
 }  // namespace

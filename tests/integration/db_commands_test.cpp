@@ -56,8 +56,11 @@ TEST_F(Enqueuing, TakesWhatAProducerMayGive) {
     return true;
   });
   EXPECT_EQ(counts.fresh, 2);
-  EXPECT_THAT(sql.run("SELECT endpoint, key IS NULL, priority, deadline = '2030-01-01 00:00Z', job, body FROM batchd.request ORDER BY id").at(0),
-              ElementsAre("/v1/chat/completions", "t", "3", "t", options.job, "{\"t\": \"tab\\t, \\u0000, \xE4\xBD\xA0\", \"n\": 9007199254740993}"));
+  EXPECT_THAT(
+      sql.run("SELECT endpoint, key IS NULL, priority, deadline = '2030-01-01 00:00Z', job, body FROM batchd.request ORDER BY id")
+          .at(0),
+      ElementsAre("/v1/chat/completions", "t", "3", "t", options.job,
+                  "{\"t\": \"tab\\t, \\u0000, \xE4\xBD\xA0\", \"n\": 9007199254740993}"));
   EXPECT_EQ(sql.value("SELECT endpoint FROM batchd.request WHERE id = 2"), "/v1/embeddings");
 }
 
@@ -65,12 +68,14 @@ TEST_F(Enqueuing, AFailingSourceLeavesOnlyWholeChunks) {
   EnqueueOptions options;
   options.chunk_rows = 10;
   int given = 0;
-  EXPECT_THROW(enqueue(database, options, [&](NewRequest& request) {
-    if (++given > 25) throw std::runtime_error("line 26 is no JSON");
-    request.model = "m";
-    request.body = "{}";
-    return true;
-  }), std::runtime_error);
+  EXPECT_THROW(enqueue(database, options,
+                       [&](NewRequest& request) {
+                         if (++given > 25) throw std::runtime_error("line 26 is no JSON");
+                         request.model = "m";
+                         request.body = "{}";
+                         return true;
+                       }),
+               std::runtime_error);
   EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.request"), 20);
   expect_nothing_lost();
 }
@@ -118,15 +123,18 @@ class ReadingBack : public StoreTest {
 
 TEST_F(ReadingBack, AJobsResultsComeInTheOrderOfItsRequests) {
   const Term term = planner();
-  sql.run("INSERT INTO batchd.request (model, body, job, key) VALUES ('m', '{}', 'it''s', 'a'), ('m', '{}', 'it''s', NULL), "
-          "('m', '{}', 'other', NULL), ('m', '{}', 'it''s', 'b')");
+  sql.run(
+      "INSERT INTO batchd.request (model, body, job, key) VALUES ('m', '{}', 'it''s', 'a'), ('m', '{}', 'it''s', NULL), "
+      "('m', '{}', 'other', NULL), ('m', '{}', 'it''s', 'b')");
   Shard shard = finish(term, planned(term));
   ShardContents contents = wait(store.contents(shard.id));
   Settlement failed;
   failed.request = RequestId{1};
   failed.status_code = 400;
   failed.error = R"({"code":"bad"})";
-  ASSERT_TRUE(settle(term, shard, contents, {{answered(RequestId{4}, "{\"pretty\": \n 0.10}"), failed, answered(RequestId{2}), answered(RequestId{3})}, {}}));
+  ASSERT_TRUE(
+      settle(term, shard, contents,
+             {{answered(RequestId{4}, "{\"pretty\": \n 0.10}"), failed, answered(RequestId{2}), answered(RequestId{3})}, {}}));
   std::vector<ResultRow> rows;
   reading.results("it's", [&](const ResultRow& row) {
     rows.push_back(row);
@@ -179,7 +187,9 @@ TEST_F(ReadingBack, JobsAndRequestsAreFoundByName) {
 
 TEST_F(ReadingBack, NeedsOnlyTheReadersRole) {
   insert(2);
-  sql.run("DO $$ BEGIN IF to_regrole('onlooker') IS NULL THEN CREATE ROLE onlooker LOGIN; END IF; END $$; GRANT batchd_reader TO onlooker");
+  sql.run(
+      "DO $$ BEGIN IF to_regrole('onlooker') IS NULL THEN CREATE ROLE onlooker LOGIN; END IF; END $$; GRANT batchd_reader TO "
+      "onlooker");
   Database as_reader({.url = PgCluster::instance().url(database_name, "onlooker"), .listen_url = ""});
   Reading there(as_reader);
   EXPECT_EQ(there.jobs().size(), 1U);

@@ -13,8 +13,10 @@ using ::testing::StartsWith;
 class RequestContract : public StoreTest {};
 
 TEST_F(RequestContract, NeedsOnlyAModelAndABody) {
-  const auto row = sql.run("INSERT INTO batchd.request (model, body) VALUES ('m', '{}') "
-                           "RETURNING endpoint, job, key IS NULL, priority, deadline IS NULL, id").at(0);
+  const auto row = sql.run(
+                          "INSERT INTO batchd.request (model, body) VALUES ('m', '{}') "
+                          "RETURNING endpoint, job, key IS NULL, priority, deadline IS NULL, id")
+                       .at(0);
   EXPECT_THAT(row, ElementsAre("/v1/chat/completions", "default", "t", "0", "t", "1"));
   EXPECT_EQ(sql.value("SELECT queued FROM batchd.job_progress WHERE job = 'default'"), "1");
 }
@@ -34,7 +36,9 @@ TEST_F(RequestContract, NamesTheColumnOfABadValue) {
 
 TEST_F(RequestContract, EnqueuesAKeyOnce) {
   EXPECT_EQ(sql.run("INSERT INTO batchd.request (model, body, job, key) VALUES ('m', '1', 'j', 'a'), ('m', '2', 'j', 'a'), "
-                    "('m', '3', 'j', 'b'), ('m', '4', 'k', 'a') RETURNING id").size(), 3U);
+                    "('m', '3', 'j', 'b'), ('m', '4', 'k', 'a') RETURNING id")
+                .size(),
+            3U);
   EXPECT_EQ(sql.run("INSERT INTO batchd.request (model, body, job, key) VALUES ('m', '5', 'j', 'b') RETURNING id").size(), 0U);
   EXPECT_EQ(sql.copy("COPY batchd.request (model, body, job, key) FROM STDIN", "m\t6\tj\ta\nm\t7\tj\tc\nm\t8\tj\tc\n"), 1);
   EXPECT_EQ(sql.value("SELECT string_agg(body::text, '' ORDER BY id) FROM batchd.request"), "1347");
@@ -66,7 +70,8 @@ TEST_F(RequestContract, KeepsEveryByteOfABody) {
       "  {\"padded\" :\t1 }\r\n ",
       "{\"long\": \"" + std::string(300'000, 'x') + "\"}",
   };
-  for (const std::string& text : texts) sql.run("INSERT INTO batchd.request (model, body) VALUES ('m', $body$" + text + "$body$)");
+  for (const std::string& text : texts)
+    sql.run("INSERT INTO batchd.request (model, body) VALUES ('m', $body$" + text + "$body$)");
   const Term term = planner();
   const Shard shard = planned(term);
   const auto read = bodies(shard);
@@ -79,7 +84,10 @@ TEST_F(RequestContract, NeverWaitsForAnotherProducer) {
   Sql slow(url);
   slow.run("BEGIN; INSERT INTO batchd.request (model, body, job) VALUES ('new-model', '{}', 'new-job')");
   // The same brand-new lane and job, while the first transaction stays open: a wait would end in the lock time-out.
-  EXPECT_EQ(sql.error_of("SET lock_timeout = '200ms'; INSERT INTO batchd.request (model, body, job) VALUES ('new-model', '{}', 'new-job')"), "");
+  EXPECT_EQ(
+      sql.error_of(
+          "SET lock_timeout = '200ms'; INSERT INTO batchd.request (model, body, job) VALUES ('new-model', '{}', 'new-job')"),
+      "");
   EXPECT_EQ(wait(store.backlog()).size(), 1U);
   slow.run("COMMIT");
   EXPECT_EQ(wait(store.backlog()).at(0).requests, 2);
@@ -106,10 +114,11 @@ TEST_F(RequestContract, HintsReachAWaitingDaemon) {
 }
 
 TEST_F(RequestContract, GroupsRequestsIntoFlows) {
-  sql.run("INSERT INTO batchd.request (model, body, job, priority, deadline) VALUES "
-          "('m', '{}', 'j', 0, NULL), ('m', '{}', 'j', 5, NULL), ('m', '{}', 'k', 0, NULL), ('n', '{}', 'j', 0, NULL), "
-          "('m', '{}', 'j', 0, '2030-01-01 00:00:10Z'), ('m', '{}', 'j', 0, '2030-01-01 00:00:50Z'), "
-          "('m', '{}', 'j', 0, '2030-01-01 00:01:10Z')");
+  sql.run(
+      "INSERT INTO batchd.request (model, body, job, priority, deadline) VALUES "
+      "('m', '{}', 'j', 0, NULL), ('m', '{}', 'j', 5, NULL), ('m', '{}', 'k', 0, NULL), ('n', '{}', 'j', 0, NULL), "
+      "('m', '{}', 'j', 0, '2030-01-01 00:00:10Z'), ('m', '{}', 'j', 0, '2030-01-01 00:00:50Z'), "
+      "('m', '{}', 'j', 0, '2030-01-01 00:01:10Z')");
   const auto flows = wait(store.backlog());
   EXPECT_EQ(flows.size(), 6U);
   EXPECT_EQ(flows.at(0).priority, 5) << "higher priority first";

@@ -16,9 +16,10 @@ class Counters : public StoreTest, public ::testing::WithParamInterface<unsigned
   void produce() {
     const std::string key = below(3) == 0 ? "'k' || (n % 5 + " + std::to_string(below(40)) + ")" : "NULL";
     const std::string statement = "INSERT INTO batchd.request (model, body, job, key, priority, deadline) SELECT '" +
-                                  std::string(below(8) == 0 ? "unserved" : "m") + "', '{}', 'job " + std::to_string(below(3)) + "', " + key +
-                                  ", " + std::to_string(below(2)) + ", " + (below(6) == 0 ? "now() - interval '2 min'" : "NULL") +
-                                  " FROM generate_series(1, " + std::to_string(1 + below(30)) + ") n";
+                                  std::string(below(8) == 0 ? "unserved" : "m") + "', '{}', 'job " + std::to_string(below(3)) +
+                                  "', " + key + ", " + std::to_string(below(2)) + ", " +
+                                  (below(6) == 0 ? "now() - interval '2 min'" : "NULL") + " FROM generate_series(1, " +
+                                  std::to_string(1 + below(30)) + ") n";
     sql.run(below(8) == 0 ? "BEGIN; " + statement + "; ROLLBACK" : statement);
   }
   void plan_some(Term term) {
@@ -31,7 +32,8 @@ class Counters : public StoreTest, public ::testing::WithParamInterface<unsigned
     if (live.empty()) return;
     const std::size_t at = random() % live.size();
     Shard& shard = live[at];
-    if (shard.state == ShardState::planned) shard = finish(term, shard, below(2) == 0 ? BatchStatus::completed : BatchStatus::expired);
+    if (shard.state == ShardState::planned)
+      shard = finish(term, shard, below(2) == 0 ? BatchStatus::completed : BatchStatus::expired);
     ShardContents contents = wait(store.contents(shard.id));
     SettleChunk chunk;
     for (const RequestId id : undecided(contents)) {
@@ -58,14 +60,23 @@ class Counters : public StoreTest, public ::testing::WithParamInterface<unsigned
   void one_step(Term term) {
     switch (below(9)) {
       case 0:
-      case 1: return produce();
+      case 1:
+        return produce();
       case 2:
-      case 3: return plan_some(term);
+      case 3:
+        return plan_some(term);
       case 4:
-      case 5: return settle_some(term);
-      case 6: wait(store.maintain()); return;
-      case 7: wait(store.expire_overdue()); return;
-      default: wait(store.fail_unroutable(term, {"m"}, Milliseconds{below(2) * 3'600'000})); return;
+      case 5:
+        return settle_some(term);
+      case 6:
+        wait(store.maintain());
+        return;
+      case 7:
+        wait(store.expire_overdue());
+        return;
+      default:
+        wait(store.fail_unroutable(term, {"m"}, Milliseconds{below(2) * 3'600'000}));
+        return;
     }
   }
   /// By job, the counters and what counting the rows says.
@@ -77,7 +88,8 @@ class Counters : public StoreTest, public ::testing::WithParamInterface<unsigned
         SELECT job, count(*), count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'in_flight'),
                count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE state = 'failed'),
                count(*) FILTER (WHERE state = 'cancelled'), count(*) FILTER (WHERE state = 'expired')
-        FROM batchd.request_status GROUP BY job) differing)"), "0");
+        FROM batchd.request_status GROUP BY job) differing)"),
+              "0");
   }
 
   std::mt19937 random{GetParam()};

@@ -72,7 +72,8 @@ TEST_F(Migrations, RefuseAnEditedOne) {
 TEST_F(Migrations, CallASchemaOldThatLacksOne) {
   std::vector<Migration> newer = embedded_migrations();
   Migrator(database).migrate();
-  newer.push_back({99, "0099_expand_more", 1, std::string_view("0123456789012345678901234567890123456789012345678901234567890123"),
+  newer.push_back({99, "0099_expand_more", 1,
+                   std::string_view("0123456789012345678901234567890123456789012345678901234567890123"),
                    "CREATE TABLE batchd.more (n int)"});
   Migrator migrator(database, newer, program_number);
   EXPECT_EQ(migrator.check().state, SchemaState::older);
@@ -106,8 +107,9 @@ TEST_F(Migrations, PrintWhatOnlyAnAdministratorMayDo) {
   sql.run("CREATE ROLE plain LOGIN; GRANT CREATE ON DATABASE " + database_name + " TO plain");
   if (sql.number("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'batchd\\_%'") > 0) {
     // Another test of this binary has made them; they are the cluster's, so only their absence is simulated.
-    sql.run("ALTER ROLE batchd_producer RENAME TO aside_producer; ALTER ROLE batchd_worker RENAME TO aside_worker;"
-            "ALTER ROLE batchd_reader RENAME TO aside_reader");
+    sql.run(
+        "ALTER ROLE batchd_producer RENAME TO aside_producer; ALTER ROLE batchd_worker RENAME TO aside_worker;"
+        "ALTER ROLE batchd_reader RENAME TO aside_reader");
   }
   Database as_plain({.url = PgCluster::instance().url(database_name, "plain"), .listen_url = ""});
   const MigrationReport report = Migrator(as_plain).migrate();
@@ -117,8 +119,9 @@ TEST_F(Migrations, PrintWhatOnlyAnAdministratorMayDo) {
   EXPECT_EQ(sql.value("SELECT has_column_privilege('batchd_producer', 'batchd.request', 'body', 'INSERT')"), "t");
   EXPECT_EQ(Migrator(as_plain).migrate().administrator_sql, "");
   sql.run("DROP OWNED BY batchd_producer, batchd_worker, batchd_reader; DROP ROLE batchd_producer, batchd_worker, batchd_reader");
-  sql.run("DO $$ BEGIN IF to_regrole('aside_producer') IS NOT NULL THEN ALTER ROLE aside_producer RENAME TO batchd_producer;"
-          "ALTER ROLE aside_worker RENAME TO batchd_worker; ALTER ROLE aside_reader RENAME TO batchd_reader; END IF; END $$");
+  sql.run(
+      "DO $$ BEGIN IF to_regrole('aside_producer') IS NOT NULL THEN ALTER ROLE aside_producer RENAME TO batchd_producer;"
+      "ALTER ROLE aside_worker RENAME TO batchd_worker; ALTER ROLE aside_reader RENAME TO batchd_reader; END IF; END $$");
 }
 
 TEST_F(Migrations, SayInTheirNamesWhenTheyMayRun) {

@@ -88,7 +88,8 @@ TEST_F(Planning, FillsAShardFromManySmallJobs) {
 TEST_F(Planning, KeepsScatteredMembersInBoundedPieces) {
   const Term term = planner();
   // Two jobs interleaved row by row: each has only isolated ids.
-  sql.run("INSERT INTO batchd.request (model, body, job) SELECT 'm', to_json(n), 'job ' || n % 2 FROM generate_series(1, 20000) n");
+  sql.run(
+      "INSERT INTO batchd.request (model, body, job) SELECT 'm', to_json(n), 'job ' || n % 2 FROM generate_series(1, 20000) n");
   PlanOrder order = order_for_all();
   order.flows.resize(1);
   const auto shard = wait(store.plan(term, order));
@@ -156,13 +157,15 @@ TEST_F(Planning, LosesNothingOfManyProducersThatCommitInAnyOrder) {
 TEST_F(Planning, NeverWalksOverDeadRowsAgain) {
   const Term term = planner();
   Sql onlooker(url);
-  onlooker.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM batchd.request");  // keeps every dead row from going away
+  onlooker.run(
+      "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM batchd.request");  // keeps every dead row from going away
   insert(20'000);
   EXPECT_THAT(plan_all(term, 2000), SizeIs(10));
   const auto pages_read = [this](const std::string& where) {
     std::string plan;
     for (const auto& row : sql.run("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN (ANALYZE, BUFFERS) "
-                                   "SELECT id FROM batchd.queue WHERE " + where)) {
+                                   "SELECT id FROM batchd.queue WHERE " +
+                                   where)) {
       plan += row[0] + "\n";
     }
     const auto at = plan.find("shared hit=");
@@ -225,7 +228,8 @@ TEST_F(Planning, SettlesWhatNobodyServesWhenItHasWaitedLongEnough) {
   EXPECT_EQ(wait(store.fail_unroutable(term, {"m", "it's"}, Milliseconds{3'600'000})), 0);
   EXPECT_EQ(wait(store.fail_unroutable(Term{1}, {"m"}, Milliseconds{0})), 0) << "only for who holds the role";
   EXPECT_EQ(wait(store.fail_unroutable(term, {"m", "it's"}, Milliseconds{0})), 3);
-  EXPECT_THAT(sql.value("SELECT string_agg(DISTINCT outcome || ' ' || (error->>'code'), '') FROM batchd.result"), "failed no_deployment");
+  EXPECT_THAT(sql.value("SELECT string_agg(DISTINCT outcome || ' ' || (error->>'code'), '') FROM batchd.result"),
+              "failed no_deployment");
   expect_nothing_lost();
   EXPECT_THAT(wait(store.backlog()), SizeIs(1));
   EXPECT_EQ(wait(store.fail_unroutable(term, {}, Milliseconds{0})), 2);
@@ -241,8 +245,10 @@ TEST_F(Planning, ExpiresWhatIsOverdue) {
   EXPECT_GT(flows[1].deadline_in.value(), Milliseconds{0});
   EXPECT_EQ(wait(store.expire_overdue()), 2);
   EXPECT_EQ(wait(store.expire_overdue()), 0);
-  EXPECT_EQ(sql.value("SELECT string_agg(DISTINCT state || ' ' || (last_error->>'code'), '') FROM batchd.request_status WHERE job = 'late'"),
-            "expired deadline_passed");
+  EXPECT_EQ(
+      sql.value(
+          "SELECT string_agg(DISTINCT state || ' ' || (last_error->>'code'), '') FROM batchd.request_status WHERE job = 'late'"),
+      "expired deadline_passed");
   expect_nothing_lost();
 }
 

@@ -22,12 +22,15 @@ TEST_F(Settling, WritesTheAnswersBesideTheRequests) {
   failed.status_code = 400;
   failed.error = R"({"code":"bad","message":"no"})";
   ASSERT_TRUE(settle(term, shard, contents, {{answered(RequestId{1}, R"({"n": 9007199254740993, "z": "\u0000"})"), failed}, {}}));
-  EXPECT_THAT(sql.run("SELECT outcome, status_code, response, error IS NULL, input_tokens, output_tokens, provider_request_id, attempt, "
-                      "shard_id FROM batchd.result WHERE request_id = 1").at(0),
-              ElementsAre("succeeded", "200", R"({"n": 9007199254740993, "z": "\u0000"})", "t", "3", "4", "req-1", "1",
-                          std::to_string(shard.id.value)));
+  EXPECT_THAT(
+      sql.run("SELECT outcome, status_code, response, error IS NULL, input_tokens, output_tokens, provider_request_id, attempt, "
+              "shard_id FROM batchd.result WHERE request_id = 1")
+          .at(0),
+      ElementsAre("succeeded", "200", R"({"n": 9007199254740993, "z": "\u0000"})", "t", "3", "4", "req-1", "1",
+                  std::to_string(shard.id.value)));
   EXPECT_THAT(sql.run("SELECT outcome, status_code, response IS NULL, error->>'code', input_tokens IS NULL FROM batchd.result "
-                      "WHERE request_id = 2").at(0),
+                      "WHERE request_id = 2")
+                  .at(0),
               ElementsAre("failed", "400", "t", "bad", "t"));
   expect_nothing_lost();
   EXPECT_EQ(wait(store.contents(shard.id)).decided.count(), 2U);
@@ -40,9 +43,11 @@ TEST_F(Settling, WritesTheAnswersBesideTheRequests) {
   shard = step(term, shard, Closed{});
   EXPECT_EQ(sql.value("SELECT state || ' ' || (owner IS NULL) FROM batchd.shard"), "closed true");
   expect_nothing_lost();
-  EXPECT_THAT(sql.run("SELECT accepted, queued, in_flight, succeeded, failed, input_tokens, output_tokens, estimated_finish IS NULL "
-                      "FROM batchd.job_progress").at(0),
-              ElementsAre("3", "0", "0", "2", "1", "6", "8", "t"));
+  EXPECT_THAT(
+      sql.run("SELECT accepted, queued, in_flight, succeeded, failed, input_tokens, output_tokens, estimated_finish IS NULL "
+              "FROM batchd.job_progress")
+          .at(0),
+      ElementsAre("3", "0", "0", "2", "1", "6", "8", "t"));
 }
 
 TEST_F(Settling, TheSameChunkTwiceCountsOnce) {
@@ -82,7 +87,8 @@ TEST_F(Settling, AChunkMustNameUndecidedMembers) {
   const Shard shard = finish(term, planned(term));
   const ShardContents contents = wait(store.contents(shard.id));
   EXPECT_THROW(wait(store.settle(term, shard.id, contents, {{answered(RequestId{77})}, {}})), std::logic_error);
-  EXPECT_THROW(wait(store.settle(term, shard.id, contents, {{answered(RequestId{1})}, {}})), std::logic_error) << "its bit is not set";
+  EXPECT_THROW(wait(store.settle(term, shard.id, contents, {{answered(RequestId{1})}, {}})), std::logic_error)
+      << "its bit is not set";
 }
 
 TEST_F(Settling, BadRowsAreSettledBeforeAnythingIsSent) {
@@ -130,17 +136,20 @@ TEST_F(Settling, AReturnedRequestKeepsItsAttemptsUntilItIsSettled) {
     Shard shard = finish(term, planned(term));
     ShardContents contents = wait(store.contents(shard.id));
     EXPECT_EQ(contents.attempts.contains(RequestId{1}), attempt > 1);
-    ASSERT_TRUE(settle(term, shard, contents, {{}, {{RequestId{1}, attempt, Milliseconds{0}, attempt == 1 ? R"({"code":"e1"})" : ""}}}));
-    EXPECT_THAT(sql.run("SELECT state, attempts, last_error->>'code', shard IS NULL FROM batchd.request_status WHERE id = 1").at(0),
-                ElementsAre("queued", std::to_string(attempt), "e1", "t"));
+    ASSERT_TRUE(
+        settle(term, shard, contents, {{}, {{RequestId{1}, attempt, Milliseconds{0}, attempt == 1 ? R"({"code":"e1"})" : ""}}}));
+    EXPECT_THAT(
+        sql.run("SELECT state, attempts, last_error->>'code', shard IS NULL FROM batchd.request_status WHERE id = 1").at(0),
+        ElementsAre("queued", std::to_string(attempt), "e1", "t"));
     step(term, step(term, shard, Merged{}), Closed{});
   }
   const Shard shard = finish(term, planned(term));
   ShardContents contents = wait(store.contents(shard.id));
   EXPECT_EQ(contents.attempts.at(RequestId{1}), 2);
   ASSERT_TRUE(settle(term, shard, contents, {{answered(RequestId{1})}, {}}));
-  EXPECT_THAT(sql.run("SELECT state, attempts, last_error IS NULL, shard, batch_id FROM batchd.request_status WHERE id = 1").at(0),
-              ElementsAre("succeeded", "3", "t", std::to_string(shard.id.value), "batch-" + std::to_string(shard.id.value)));
+  EXPECT_THAT(
+      sql.run("SELECT state, attempts, last_error IS NULL, shard, batch_id FROM batchd.request_status WHERE id = 1").at(0),
+      ElementsAre("succeeded", "3", "t", std::to_string(shard.id.value), "batch-" + std::to_string(shard.id.value)));
   EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.request_attempt"), 0);
   expect_nothing_lost();
 }
@@ -148,7 +157,9 @@ TEST_F(Settling, AReturnedRequestKeepsItsAttemptsUntilItIsSettled) {
 TEST_F(Settling, RequestStatusFollowsARequestByIdByKeyAndByJob) {
   const Term term = planner();
   sql.run("INSERT INTO batchd.request (model, body, job, key) SELECT 'm', '{}', 'j', 'key ' || n FROM generate_series(1, 4) n");
-  const auto states = [&] { return sql.value("SELECT string_agg(state, ' ' ORDER BY id) FROM batchd.request_status WHERE job = 'j'"); };
+  const auto states = [&] {
+    return sql.value("SELECT string_agg(state, ' ' ORDER BY id) FROM batchd.request_status WHERE job = 'j'");
+  };
   EXPECT_EQ(states(), "queued queued queued queued");
   Shard shard = planned(term, 3);
   EXPECT_EQ(states(), "in_flight in_flight in_flight queued");
@@ -159,13 +170,15 @@ TEST_F(Settling, RequestStatusFollowsARequestByIdByKeyAndByJob) {
   // The returned one is in a newer shard while the first is still being merged.
   const auto newer = wait(store.plan(term, order_for_all(1)));
   EXPECT_EQ(states(), "succeeded in_flight in_flight queued");
-  EXPECT_EQ(sql.value("SELECT shard FROM batchd.request_status WHERE job = 'j' AND key = 'key 2'"), std::to_string(newer->id.value));
+  EXPECT_EQ(sql.value("SELECT shard FROM batchd.request_status WHERE job = 'j' AND key = 'key 2'"),
+            std::to_string(newer->id.value));
   EXPECT_EQ(sql.value("SELECT batch_id FROM batchd.request_status WHERE id = 3"), shard.batch->value);
   expect_nothing_lost();
 }
 
 TEST_F(Settling, RequestStatusIsFoundByIndexes) {
-  sql.run("INSERT INTO batchd.request (model, body, job, key) SELECT 'm', '{}', 'j', 'key ' || n FROM generate_series(1, 3000) n");
+  sql.run(
+      "INSERT INTO batchd.request (model, body, job, key) SELECT 'm', '{}', 'j', 'key ' || n FROM generate_series(1, 3000) n");
   sql.run("INSERT INTO batchd.request (model, body, job) SELECT 'm', '{}', 'big' FROM generate_series(1, 30000) n");
   planned(planner());
   sql.run("ANALYZE");

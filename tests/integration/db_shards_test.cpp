@@ -105,10 +105,12 @@ TEST_F(Shards, AStaleViewWritesNothing) {
   uploaded(term, 1);
   const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
   const Shard intended = step(term, shard, Intended{});
-  EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::lost) << "the intent is there already";
+  EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::lost)
+      << "the intent is there already";
   const Shard again = step(term, intended, NotCreated{{ErrorKind::throttled, 429, "", "slow down", {}}, Milliseconds{0}});
   EXPECT_EQ(again.attempt, 2);
-  EXPECT_EQ(wait(store.save(term, intended, batchd::apply(intended, Created{}), true)), SaveResult::lost) << "that was another attempt";
+  EXPECT_EQ(wait(store.save(term, intended, batchd::apply(intended, Created{}), true)), SaveResult::lost)
+      << "that was another attempt";
 }
 
 TEST_F(Shards, LeavingGivesEverythingBack) {
@@ -146,7 +148,9 @@ TEST_F(Shards, EveryFieldSurvivesTheTrip) {
   EXPECT_EQ(read.lane, (Lane{"m", "/v1/chat/completions"}));
   EXPECT_EQ(read.deployment, "dep");
   EXPECT_EQ(read.provider, "prov");
-  EXPECT_EQ(sql.value("SELECT uploaded_at <= submitted_at AND submitted_at <= finished_at AND merged_at IS NULL FROM batchd.shard"), "t");
+  EXPECT_EQ(
+      sql.value("SELECT uploaded_at <= submitted_at AND submitted_at <= finished_at AND merged_at IS NULL FROM batchd.shard"),
+      "t");
 }
 
 TEST_F(Shards, DueTimesCountFromTheDatabasesClock) {
@@ -231,8 +235,9 @@ TEST_F(Shards, TheMachineIsStatedInTheTable) {
   const Term term = planner();
   insert(1);
   planned(term);
-  for (const char* change : {"state = 'submitted', input_file = 'f'", "state = 'uploaded'", "reserved = -1", "reserved = 5",
-                             "state = 'finished'", "intent_at = now()", "state = 'closed', finish_reason = 'ran'", "state = 'odd'"}) {
+  for (const char* change :
+       {"state = 'submitted', input_file = 'f'", "state = 'uploaded'", "reserved = -1", "reserved = 5", "state = 'finished'",
+        "intent_at = now()", "state = 'closed', finish_reason = 'ran'", "state = 'odd'"}) {
     EXPECT_NE(sql.error_of(std::string("UPDATE batchd.shard SET ") + change), "") << change;
   }
 }

@@ -99,7 +99,8 @@ struct Sql::Impl {
 Sql::Sql(const std::string& url) : impl_(std::make_unique<Impl>()) {
   impl_->connection = PQconnectdb(url.c_str());
   if (PQstatus(impl_->connection) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(impl_->connection));
-  PQsetNoticeProcessor(impl_->connection, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      impl_->connection, [](void*, const char*) {}, nullptr);
 }
 Sql::~Sql() = default;
 Sql::Sql(Sql&&) noexcept = default;
@@ -188,10 +189,10 @@ PgCluster::~PgCluster() {
 }
 
 void PgCluster::start() {
-  postmaster_ = launch({binaries_ + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c", "listen_addresses=", "-c", "fsync=off",
-                        "-c", "max_connections=100", "-c", "max_wal_size=4GB", "-c", "max_prepared_transactions=5", "-c",
-                        "jit=off"},
-                       directory_ + "/log");
+  postmaster_ =
+      launch({binaries_ + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c", "listen_addresses=", "-c", "fsync=off",
+              "-c", "max_connections=100", "-c", "max_wal_size=4GB", "-c", "max_prepared_transactions=5", "-c", "jit=off"},
+             directory_ + "/log");
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (PQping(url("postgres").c_str()) != PQPING_OK) {
     if (std::chrono::steady_clock::now() > deadline || waitpid(postmaster_, nullptr, WNOHANG) != 0) {

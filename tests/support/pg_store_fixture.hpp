@@ -35,8 +35,8 @@ class StoreTest : public PgTest {
   }
   /// Inserts `count` requests with small bodies.
   void insert(int count, const std::string& job = "default", const std::string& columns = "", const std::string& values = "") {
-    sql.run("INSERT INTO batchd.request (model, body, job" + columns + ") SELECT 'm', json_build_object('n', n), '" + job + "'" + values +
-            " FROM generate_series(1, " + std::to_string(count) + ") n");
+    sql.run("INSERT INTO batchd.request (model, body, job" + columns + ") SELECT 'm', json_build_object('n', n), '" + job + "'" +
+            values + " FROM generate_series(1, " + std::to_string(count) + ") n");
   }
   /// An order for everything that waits, in the order of the backlog.
   PlanOrder order_for_all(std::int64_t max_requests = 100'000) {
@@ -114,10 +114,13 @@ class StoreTest : public PgTest {
   }
   /// P1: every request is exactly one of queued, in flight, settled, by the counters and by counting.
   void expect_nothing_lost() {
-    const auto row = sql.run("SELECT accepted, queued, in_flight, succeeded + failed + cancelled + expired FROM batchd.totals").at(0);
+    const auto row =
+        sql.run("SELECT accepted, queued, in_flight, succeeded + failed + cancelled + expired FROM batchd.totals").at(0);
     const std::string counted = sql.value(
-        "SELECT concat_ws(' ', (SELECT count(*) FROM batchd.request), (SELECT count(*) FROM batchd.queue) + (SELECT count(*) FROM "
-        "batchd.retry), (SELECT coalesce(sum(requests), 0) FROM batchd.shard_member) - (SELECT coalesce(sum(bit_count(decided)), 0) FROM "
+        "SELECT concat_ws(' ', (SELECT count(*) FROM batchd.request), (SELECT count(*) FROM batchd.queue) + (SELECT count(*) "
+        "FROM "
+        "batchd.retry), (SELECT coalesce(sum(requests), 0) FROM batchd.shard_member) - (SELECT coalesce(sum(bit_count(decided)), "
+        "0) FROM "
         "batchd.shard_progress), (SELECT count(*) FROM batchd.answer))");
     EXPECT_EQ(row[0] + " " + row[1] + " " + row[2] + " " + row[3], counted) << "accepted, queued, in flight, settled";
     const auto number = [&](int i) { return std::stoll(row[static_cast<std::size_t>(i)]); };
