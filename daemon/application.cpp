@@ -145,7 +145,7 @@ void Application::make_providers() {
     Provider* const provider = providers_.at(deployment.provider);
     const ProviderLimits& limits = provider->limits();
     routes_[deployment.name] = {provider, deployment.provider, std::min(config_.planner.max_requests, limits.max_requests),
-                                std::min(config_.planner.max_bytes, limits.max_bytes)};
+                                std::min(config_.planner.max_bytes, limits.max_bytes), deployment.enqueued_token_limit};
   }
 }
 
@@ -197,7 +197,9 @@ Task<void> Application::supervise() {
     co_return;
   }
   for (const auto& [stage, loops] : stages_) {
-    for (int i = 0; i < loops; ++i) tasks_.spawn(stage->name(), [s = stage.get()] { return s->run(); });
+    for (int i = 0; i < loops; ++i) {
+      tasks_.spawn(stage->name(), [s = stage.get(), scout = i == 0] { return s->run(scout); });
+    }
   }
   tasks_.spawn("listen", [this] { return planner_->listen(); });
   tasks_.spawn("status", [this] { return reporter_.run(); });

@@ -20,7 +20,7 @@ std::string transaction_settings(Milliseconds statement_timeout) {
          " THEN set_config('synchronous_commit', 'on', true) END";
 }
 
-std::unique_ptr<pqxx::connection> take_connection(Database& database) {
+compat::Connection take_connection(Database& database) {
   Database::Pools& pools = database.pools();
   {
     const std::scoped_lock guard(pools.lock);
@@ -30,10 +30,10 @@ std::unique_ptr<pqxx::connection> take_connection(Database& database) {
       return connection;
     }
   }
-  return compat::connect(pools.conninfo);
+  return compat::connect(pools.conninfo, database.settings().notices);
 }
 
-void give_back(Database& database, std::unique_ptr<pqxx::connection> connection) {
+void give_back(Database& database, compat::Connection connection) {
   Database::Pools& pools = database.pools();
   const std::scoped_lock guard(pools.lock);
   if (pools.idle.size() < database.settings().connections) pools.idle.push_back(std::move(connection));

@@ -12,9 +12,10 @@
 namespace batchd {
 
 struct DatabaseSettings {
-  std::string url;            ///< a libpq URL or keyword list; may hold a secret, and is never repeated in an error
-  std::string listen_url;     ///< for LISTEN when `url` is a PgBouncer; "" for the same as `url`
+  std::string url;              ///< a libpq URL or keyword list; may hold a secret, and is never repeated in an error
+  std::string listen_url;       ///< for LISTEN when `url` is a PgBouncer; "" for the same as `url`
   std::size_t connections = 4;  ///< idle connections kept; as many as the pool has threads
+  bool notices = false;         ///< print the server's notices on stderr: for commands, not for a daemon's log
   Milliseconds connect_timeout{5'000};
   Milliseconds statement_timeout{30'000};
   Milliseconds bulk_timeout{300'000};  ///< for COPY of a shard's bodies, a chunk's answers, a producer's chunk

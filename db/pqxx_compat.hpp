@@ -16,8 +16,27 @@
 
 namespace batchd::compat {
 
-inline std::unique_ptr<pqxx::connection> connect(const std::string& conninfo) {
-  auto connection = std::make_unique<pqxx::connection>(conninfo);
+using Connection = std::shared_ptr<pqxx::connection>;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+/// A connection whose notices go nowhere.
+struct QuietConnection {
+  explicit QuietConnection(const std::string& conninfo) : connection(conninfo), quiet(connection) {}
+  pqxx::connection connection;
+  pqxx::quiet_errorhandler quiet;
+};
+#pragma GCC diagnostic pop
+
+/// `notices`: the server's notices and warnings are printed on stderr, as libpq does.
+inline Connection connect(const std::string& conninfo, bool notices) {
+  Connection connection;
+  if (notices) {
+    connection = std::make_shared<pqxx::connection>(conninfo);
+  } else {
+    const auto quiet = std::make_shared<QuietConnection>(conninfo);
+    connection = Connection(quiet, &quiet->connection);
+  }
 #if PQXX_VERSION_MAJOR < 7
   // 6.x would reconnect behind our back, in the middle of what was one session; a broken connection is to say so.
 #pragma GCC diagnostic push
@@ -38,6 +57,8 @@ pqxx::result execute(pqxx::work& transaction, const char* sql, Args&&... args) {
 }
 
 /// Statements without parameters or rows of interest, several in one round trip.
-inline void execute_script(pqxx::work& transaction, const std::string& sql) { transaction.exec(sql); }
+inline void execute_script(pqxx::work& transaction, const std::string& sql) {
+  transaction.exec(sql);
+}
 
 }  // namespace batchd::compat

@@ -20,7 +20,7 @@ struct Database::Pools {
   std::mutex lock;
   std::string conninfo;
   std::string listen_conninfo;
-  std::vector<std::unique_ptr<pqxx::connection>> idle;
+  std::vector<compat::Connection> idle;
   std::vector<BulkConnection> idle_bulk;
 };
 
@@ -45,8 +45,8 @@ class Transaction {
   pqxx::work& work_;
 };
 
-std::unique_ptr<pqxx::connection> take_connection(Database& database);
-void give_back(Database& database, std::unique_ptr<pqxx::connection> connection);
+compat::Connection take_connection(Database& database);
+void give_back(Database& database, compat::Connection connection);
 
 /// Runs `work(Transaction&)` in a transaction of its own and returns what it gave. A throw rolls back; what libpqxx throws
 /// becomes a StoreError of one line, and its connection is closed.

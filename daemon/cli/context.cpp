@@ -49,6 +49,7 @@ DatabaseSettings database_settings(const CommonOptions& common) {
   settings.url = loaded.config.database.url;
   settings.listen_url = loaded.config.database.listen_url;
   settings.connections = 1;
+  settings.notices = true;
   return settings;
 }
 

@@ -12,10 +12,14 @@ namespace {
 
 constexpr Milliseconds shortest_retry{500};
 constexpr Milliseconds longest_retry{10'000};
+/// Room may be freed at any moment, by other users of the deployment too (PROTOCOL.md 11).
+constexpr Milliseconds longest_quota_wait{300'000};
+/// How many intervals a loop that is not the scout waits when nobody rings.
+constexpr int seldom = 12;
 
 }  // namespace
 
-Task<void> Stage::run() {
+Task<void> Stage::run(bool scout) {
   Milliseconds retry = shortest_retry;
   for (;;) {
     int moved = 0;
@@ -28,8 +32,10 @@ Task<void> Stage::run() {
       continue;
     }
     retry = shortest_retry;
+    if (moved > 0 && scout) bell_.notify();
     // Even a busy loop waits for nothing now and then, so that a stop is heard.
-    co_await context_.clock.sleep_for(moved > 0 ? Milliseconds{0} : pause(), bell_);
+    const Milliseconds wait = moved > 0 ? Milliseconds{0} : scout ? pause() : pause() * seldom;
+    co_await context_.clock.sleep_for(wait, bell_);
   }
 }
 
@@ -87,7 +93,8 @@ Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep
 }
 
 Milliseconds Stage::retry_delay(const Shard& shard, const ProviderError& error) const {
-  return backoff(context_.backoff, shard.failures + 1, static_cast<std::uint64_t>(shard.id.value), error.retry_after);
+  const Milliseconds later = backoff(context_.backoff, shard.failures + 1, static_cast<std::uint64_t>(shard.id.value), error.retry_after);
+  return error.kind == ErrorKind::quota ? std::min(later, longest_quota_wait) : later;
 }
 
 Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError& error) {

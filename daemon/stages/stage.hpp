@@ -24,6 +24,7 @@ struct Route {
   std::string provider_name;
   std::int64_t max_requests = 0;  ///< lines a file may have here
   Bytes max_bytes = 0;            ///< bytes a file may have here
+  Tokens limit = 0;               ///< enqueued tokens the deployment may hold
 };
 
 /// The bells of the loops, by what they wait for.
@@ -84,8 +85,9 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
 
   const std::string& name() const { return name_; }
-  /// The loop; ends only by cancellation, and then only between two passes. May run several times over at once.
-  Task<void> run();
+  /// The loop; ends only by cancellation, and then only between two passes. May run several times over at once: the scout
+  /// looks for work at every interval and rings for the others when there is some; they look far more seldom.
+  Task<void> run(bool scout = true);
 
  protected:
   /// One pass: returns how much was done; 0 lets the loop wait. Throws StoreError when the database is away.

@@ -109,7 +109,8 @@ Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
   const std::string name = input_file_name(context_.instance, shard.id, shard.attempt);
   const auto uploaded = co_await route.provider->upload(draft.file.path(), name);
   if (uploaded.has_value()) {
-    const ShardEvent event = Uploaded{uploaded->id, draft.file.size(), draft.tokens};
+    // A single request may be estimated above the whole limit; it must still be let try when nothing else is enqueued.
+    const ShardEvent event = Uploaded{uploaded->id, draft.file.size(), std::min(draft.tokens, route.limit)};
     co_await advance(shard, event);
     context_.bells.submit.notify();
     co_return;

@@ -174,5 +174,35 @@ class StopsAndKills(Faults):
         self.ran_once(1000)
 
 
+class DatabaseAway(Faults):
+    def test_a_daemon_that_starts_before_its_database_waits_for_it(self):
+        self.sim("--fast")
+        self.enqueue([chat("patience")])
+        self.pg_ctl("stop")
+        daemon = self.serve()
+        until("it says what is missing", lambda: daemon.saw("database.unavailable"))
+        self.assertEqual(200, daemon.get("/livez")[0])
+        self.assertEqual(503, daemon.get("/readyz")[0])
+        self.assertIsNone(daemon.process.poll())
+        self.pg_ctl("start")
+        until("ready", lambda: daemon.get("/readyz")[0] == 200)
+        self.settled(1)
+
+    def test_crashes_of_the_database_under_load_lose_nothing_and_need_no_restart(self):
+        self.sim("--fast", "--running", "200ms")
+        daemons = [self.serve(planner='linger = "50ms"\nmax_requests = 100') for _ in range(2)]
+        self.enqueue([chat(f"prompt {i}") for i in range(2000)])
+        for crash in range(5):
+            done = self.number_of("SELECT count(*) FROM batchd.result")
+            until("progress", lambda: self.number_of("SELECT count(*) FROM batchd.result") > done or done == 2000)
+            time.sleep(0.1 * crash)  # another moment of the work each time
+            self.pg_ctl("restart")
+        self.settled(2000)
+        self.ran_once(2000)
+        for daemon in daemons:
+            self.assertIsNone(daemon.process.poll())
+            until("ready again", lambda: daemon.get("/readyz")[0] == 200)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -110,6 +110,14 @@ class Stack(unittest.TestCase):
         cls.number = 0
 
     @classmethod
+    def pg_ctl(cls, *command):
+        """`stop`, `start` or `restart` of the class's PostgreSQL, immediately."""
+        done = subprocess.run(["bash", "-c", COMMON + 'd=$2; shift 2; pg_run "$(pg_bin)/pg_ctl" -D "$d/data" -l "$d/data/server.log" -w "$@" '
+                               '</dev/null >/dev/null 2>&1', "-", ROOT, cls.cluster, *command, "-m", "immediate"], env=environment())
+        if done.returncode != 0:
+            raise AssertionError(f"pg_ctl {command}: exit code {done.returncode}")
+
+    @classmethod
     def url_of(cls, database):
         return f"postgresql:///{database}?host={cls.cluster}&user=batchd"
 
