@@ -59,7 +59,7 @@ void append_body(std::string& out, std::string_view body, const SplitBody& split
 Bytes line_overhead(const LineTarget& target) {
   // {"custom_id":"…","method":"POST","url":"…","body":…} and a newline; an id has 19 digits at most, an attempt 6 here.
   constexpr Bytes fixed = 58 + 19 + 1 + 6 + 10;
-  return fixed + static_cast<Bytes>(target.url.size() + json_quote(target.deployment).size());
+  return fixed + static_cast<Bytes>(target.url.size() + json_quote(target.model).size());
 }
 
 std::optional<Rejection> append_request_line(std::string& out, const CustomId& id, const LineTarget& target, std::string_view body) {
@@ -67,7 +67,7 @@ std::optional<Rejection> append_request_line(std::string& out, const CustomId& i
   if (auto rejection = inspect(body, split)) return rejection;
   const std::size_t start = out.size();
   out += "{\"custom_id\":\"" + to_string(id) + "\",\"method\":\"POST\",\"url\":" + json_quote(target.url) + ",\"body\":";
-  append_body(out, body, split, json_quote(target.deployment));
+  append_body(out, body, split, json_quote(target.model));
   out += "}\n";
   const auto size = static_cast<Bytes>(out.size() - start);
   if (size <= target.max_bytes) return std::nullopt;

@@ -1,6 +1,6 @@
 // From a request's body to one line of an input file.
 // The body is sent byte for byte, except that line breaks between tokens become blanks (JSONL is one value a line) and
-// the top-level `model` is replaced by the deployment's name: spliced, never re-serialised.
+// the top-level `model` is replaced by what the provider calls the model: spliced, never re-serialised.
 #pragma once
 
 #include "core/remote_names.hpp"
@@ -19,9 +19,9 @@ struct Rejection {
 };
 
 struct LineTarget {
-  std::string url;         ///< as the provider's dialect spells the endpoint
-  std::string deployment;  ///< what `body.model` becomes
-  Bytes max_bytes = 0;     ///< a line must be no longer, its newline included
+  std::string url;      ///< as the provider's dialect spells the endpoint
+  std::string model;    ///< what `body.model` becomes
+  Bytes max_bytes = 0;  ///< a line must be no longer, its newline included
 };
 
 /// What a line adds to its body at most, for planning before a body was read.

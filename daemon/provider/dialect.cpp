@@ -20,6 +20,7 @@ constexpr Dialect azure_dated() {
   d.auth_header = "api-key";
   d.upload_content_type = "application/json";
   d.file_must_be_processed = true;
+  d.model_is_deployment = true;
   d.max_requests_per_file = 100'000;
   d.max_file_bytes = two_hundred_megabytes;
   d.max_files = 500;

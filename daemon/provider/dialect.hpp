@@ -41,6 +41,7 @@ struct Dialect {
   bool list_filter = false;                 ///< List batches takes `$filter` and `$orderby` (8)
   std::string_view batch_endpoint_prefix;   ///< before `/chat/completions` in a create (3.1)
   std::string_view line_url_prefix;         ///< and in the `url` of a line (3.1)
+  bool model_is_deployment = false;         ///< `body.model` is the deployment's name, not the model's (3)
 
   std::int64_t max_requests_per_file = 0;  ///< (3, 12)
   Bytes max_file_bytes = 0;                ///< 200 MB: read as 200,000,000, the smaller of its two meanings (3, 12)

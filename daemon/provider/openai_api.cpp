@@ -66,7 +66,7 @@ HttpProvider::HttpProvider(ProviderSettings settings, Metrics& metrics, Log& log
     : settings_(std::move(settings)),
       account_(account_of(settings_)),
       limits_{account_.dialect.max_requests_per_file, account_.dialect.max_file_bytes, account_.dialect.file_must_be_processed,
-              account_.dialect.max_files},
+              account_.dialect.model_is_deployment, account_.dialect.max_files},
       http_(endpoint_of(settings_), settings_.http),
       metrics_(metrics),
       log_(log) {}

@@ -70,7 +70,8 @@ std::vector<PackTarget> PlanStage::targets(const std::vector<DeploymentLoad>& lo
   for (const DeploymentLoad& load : loads) {
     const auto route = context_.routes.find(load.name);
     if (route == context_.routes.end()) continue;
-    const LineTarget line{route->second.provider->line_url(endpoint), load.name, route->second.max_bytes};
+    const Provider& provider = *route->second.provider;
+    const LineTarget line{provider.line_url(endpoint), provider.limits().model_is_deployment ? load.name : load.model, route->second.max_bytes};
     targets.push_back({load, route->second.max_requests, route->second.max_bytes, line_overhead(line)});
   }
   return targets;

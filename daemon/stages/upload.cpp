@@ -45,7 +45,7 @@ Task<void> UploadStage::step(Shard shard) {
 }
 
 Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url, Draft& draft) {
-  const LineTarget target{url, shard.deployment, route.max_bytes};
+  const LineTarget target{url, route.provider->limits().model_is_deployment ? shard.deployment : shard.lane.model, route.max_bytes};
   // Runs on a pool thread while this coroutine waits, so that it may use what lives here.
   const auto sink = [&contents, &target, &draft, line = std::string()](RequestId request, std::string_view body) mutable {
     line.clear();

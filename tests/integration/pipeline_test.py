@@ -121,6 +121,16 @@ class MainJob(Stack):
         self.enqueue([chat("alone")])
         self.settled(1)
 
+    def test_lines_name_the_deployment_on_azure_and_the_model_at_openai(self):
+        for kind, model in (("azure", "mini"), ("openai", "gpt-4o-mini")):
+            with self.subTest(kind):
+                self.afresh()
+                self.sim("--fast")
+                self.serve(kind=kind)
+                self.enqueue([chat("hello")])
+                self.settled(1)
+                self.assertEqual([model], [batch["model"] for batch in self.ledger("?details=1")["details"]])
+
     def test_work_waits_while_the_daemon_is_down_and_is_done_when_it_comes(self):
         self.sim("--fast")
         self.enqueue([chat(f"before {i}") for i in range(20)])
