@@ -57,7 +57,7 @@ class Quickstart(unittest.TestCase):
             self.assertEqual([f"sample-{n}" for n in range(1, 6)], [row[0] for row in rows], result.stdout)
             for _, prompt, outcome, answer in rows:
                 self.assertEqual("succeeded", outcome, result.stdout)
-                self.assertEqual("echo:" + prompt.strip()[:36], answer.strip()[:41], result.stdout)
+                self.assertTrue(answer.startswith("echo:" + prompt.strip()[:36]), result.stdout)
             self.assertRegex(result.stdout, r"(?m)^ quickstart +\| +1000 +\| +0 ")
             self.assertIn("/metrics", result.stdout)
             self.assertNotIn("\r", result.stdout, "a progress bar belongs on a terminal only")
