@@ -118,8 +118,13 @@ DatabaseSettings database_settings(const DatabaseConfig& config) {
 }
 
 Application::Application(const Config& config, Log& log, Metrics& metrics)
-    : config_(config), log_(log), metrics_(metrics), pool_(static_cast<std::size_t>(config.database.pool)),
-      database_(database_settings(config.database)), store_(database_, pool_, metrics), spool_(config.limits.state_dir, config.limits.disk),
+    : config_(config),
+      log_(log),
+      metrics_(metrics),
+      pool_(static_cast<std::size_t>(config.database.pool)),
+      database_(database_settings(config.database)),
+      store_(database_, pool_, metrics),
+      spool_(config.limits.state_dir, config.limits.disk),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
       session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
@@ -161,7 +166,8 @@ void Application::make_stages() {
   MergeSettings merge;
   merge.round = {config_.retry.max_attempts, backoff};
   // Each merge holds one chunk being gathered and one being written; the rest of the budget is for what surrounds them.
-  merge.chunk_bytes = static_cast<std::size_t>(std::clamp<Bytes>(config_.limits.memory / (4 * merges_at_once), 256 << 10, 16 << 20));
+  merge.chunk_bytes =
+      static_cast<std::size_t>(std::clamp<Bytes>(config_.limits.memory / (4 * merges_at_once), 256 << 10, 16 << 20));
   const CloseSettings close{config_.retention.remote_files == "delete", config_.retention.remote_delay};
 
   auto planner = std::make_unique<PlanStage>(*context_, plan);
@@ -170,7 +176,9 @@ void Application::make_stages() {
   stages_.emplace_back(std::make_unique<UploadStage>(*context_, spool_), uploads_at_once);
   stages_.emplace_back(std::make_unique<SubmitStage>(*context_, submit), submissions_at_once);
   for (const auto& [name, provider] : providers_) {
-    stages_.emplace_back(std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}), 1);
+    stages_.emplace_back(
+        std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}),
+        1);
   }
   stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
   stages_.emplace_back(std::make_unique<CloseStage>(*context_, close), closes_at_once);
@@ -221,9 +229,19 @@ Task<bool> Application::start() {
     co_await store_.maintain();
     co_await session_.beat();
     std::vector<DeploymentSettings> deployments;
-    for (const DeploymentConfig& d : config_.deployments) deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
+    for (const DeploymentConfig& d : config_.deployments)
+      deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
     co_await store_.publish(session_.term(), deployments);
-    context_ = std::make_unique<StageContext>(StageContext{store_, session_, clock_, log_, metrics_, bells_, busy_, providers_, routes_, instance,
+    context_ = std::make_unique<StageContext>(StageContext{store_,
+                                                           session_,
+                                                           clock_,
+                                                           log_,
+                                                           metrics_,
+                                                           bells_,
+                                                           busy_,
+                                                           providers_,
+                                                           routes_,
+                                                           instance,
                                                            {config_.retry.base_delay, config_.retry.max_delay}});
     make_stages();
     reporter_.identify(instance, host_name() + "/" + std::to_string(::getpid()));
@@ -292,7 +310,8 @@ Task<void> Application::leave() {
 
 int serve(const Config& config) {
   std::signal(SIGPIPE, SIG_IGN);
-  Log log(parse_log_level(config.log.level).value_or(LogLevel::info), parse_log_format(config.log.format).value_or(LogFormat::automatic));
+  Log log(parse_log_level(config.log.level).value_or(LogLevel::info),
+          parse_log_format(config.log.format).value_or(LogFormat::automatic));
   Metrics metrics(BATCHD_VERSION);
   std::unique_ptr<Application> application;
   try {

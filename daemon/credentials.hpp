@@ -12,7 +12,8 @@ namespace batchd {
 
 class Credential {
  public:
-  Credential(const ProviderConfig& provider, Log& log) : provider_(provider.name), file_(provider.api_key_file), key_(provider.api_key), log_(log) {
+  Credential(const ProviderConfig& provider, Log& log)
+      : provider_(provider.name), file_(provider.api_key_file), key_(provider.api_key), log_(log) {
     if (!file_.empty()) seen_ = changed_at();
   }
 

@@ -10,13 +10,21 @@ namespace {
 constexpr Milliseconds interval{2000};
 constexpr int jobs_shown = 20;
 
-Milliseconds since(Clock::TimePoint then, const Clock& clock) { return std::chrono::duration_cast<Milliseconds>(clock.now() - then); }
+Milliseconds since(Clock::TimePoint then, const Clock& clock) {
+  return std::chrono::duration_cast<Milliseconds>(clock.now() - then);
+}
 
 }  // namespace
 
 Reporter::Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models,
                    std::set<std::string> providers)
-    : store_(store), clock_(clock), log_(log), metrics_(metrics), served_(std::move(served_models)), providers_(std::move(providers)), started_(clock.now()) {
+    : store_(store),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      served_(std::move(served_models)),
+      providers_(std::move(providers)),
+      started_(clock.now()) {
   snapshot_.version = BATCHD_VERSION;
 }
 
@@ -46,7 +54,8 @@ Task<void> Reporter::look() {
   show(gauges);
   snapshot_.jobs.clear();
   for (const JobProgress& j : jobs) {
-    snapshot_.jobs.push_back({j.job, j.queued, j.in_flight, j.succeeded, j.failed, j.cancelled, j.expired, j.input_tokens, j.output_tokens});
+    snapshot_.jobs.push_back(
+        {j.job, j.queued, j.in_flight, j.succeeded, j.failed, j.cancelled, j.expired, j.input_tokens, j.output_tokens});
   }
 }
 
@@ -78,7 +87,8 @@ void Reporter::show(const StoreGauges& gauges) {
     metrics_.set_file_slots(provider, files == gauges.files.end() ? 0 : files->second);
   }
   for (const DeploymentLoad& d : gauges.deployments) {
-    snapshot_.deployments.push_back({d.name, d.provider, d.model, d.reserved, d.limit, d.staged, d.live, d.paused ? d.pause_reason : ""});
+    snapshot_.deployments.push_back(
+        {d.name, d.provider, d.model, d.reserved, d.limit, d.staged, d.live, d.paused ? d.pause_reason : ""});
     metrics_.set_deployment(d.name, d.reserved, d.limit);
     metrics_.set_lane_paused(d.name, d.paused ? d.pause_reason : "");
   }

@@ -15,7 +15,8 @@ namespace {
 BulkConnection listen(Database& database) {
   BulkConnection connection(PQconnectdb(database.pools().listen_conninfo.c_str()));
   if (PQstatus(connection.get()) != CONNECTION_OK) return nullptr;
-  PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      connection.get(), [](void*, const char*) {}, nullptr);
   const BulkResult result(PQexec(connection.get(), "LISTEN batchd_request"));
   if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) return nullptr;
   return connection;

@@ -20,7 +20,8 @@ Milliseconds backoff(const BackoffPolicy& policy, int failures, std::uint64_t se
   const std::int64_t most = std::max<std::int64_t>(policy.max.count(), 1);
   const std::int64_t base = std::max<std::int64_t>(policy.base.count(), 1);
   const std::int64_t whole = base > (most >> doublings) ? most : base << doublings;
-  const auto jitter = static_cast<std::int64_t>(mix(seed + static_cast<std::uint64_t>(failures)) % static_cast<std::uint64_t>(whole / 2 + 1));
+  const auto jitter =
+      static_cast<std::int64_t>(mix(seed + static_cast<std::uint64_t>(failures)) % static_cast<std::uint64_t>(whole / 2 + 1));
   const Milliseconds delay{whole - jitter};
   if (!asked) return delay;
   return std::max(delay, std::min(*asked, Milliseconds{std::chrono::hours{24}}));

@@ -15,6 +15,7 @@ struct BackoffPolicy {
 
 /// The delay before try number `failures + 1`, in [half, whole] of base * 2^(failures-1), at most `max`.
 /// A longer `asked` (Retry-After) wins, itself at most 24 h.
-Milliseconds backoff(const BackoffPolicy& policy, int failures, std::uint64_t seed, std::optional<Milliseconds> asked = std::nullopt);
+Milliseconds backoff(const BackoffPolicy& policy, int failures, std::uint64_t seed,
+                     std::optional<Milliseconds> asked = std::nullopt);
 
 }  // namespace batchd

@@ -40,15 +40,24 @@ BatchStatus parse_batch_status(std::string_view text) {
 
 std::string_view to_string(BatchStatus status) {
   switch (status) {
-    case BatchStatus::validating: return "validating";
-    case BatchStatus::in_progress: return "in_progress";
-    case BatchStatus::finalizing: return "finalizing";
-    case BatchStatus::completed: return "completed";
-    case BatchStatus::failed: return "failed";
-    case BatchStatus::expired: return "expired";
-    case BatchStatus::cancelling: return "cancelling";
-    case BatchStatus::cancelled: return "cancelled";
-    case BatchStatus::unknown: break;
+    case BatchStatus::validating:
+      return "validating";
+    case BatchStatus::in_progress:
+      return "in_progress";
+    case BatchStatus::finalizing:
+      return "finalizing";
+    case BatchStatus::completed:
+      return "completed";
+    case BatchStatus::failed:
+      return "failed";
+    case BatchStatus::expired:
+      return "expired";
+    case BatchStatus::cancelling:
+      return "cancelling";
+    case BatchStatus::cancelled:
+      return "cancelled";
+    case BatchStatus::unknown:
+      break;
   }
   return "unknown";
 }

@@ -12,8 +12,8 @@ namespace batchd {
 namespace {
 
 /// What a row's own content can cause.
-constexpr std::array<std::string_view, 5> codes_of_rows{"invalid_json_line", "invalid_request", "jsonlValidationFailed", "contentFilter",
-                                                        "content_filter"};
+constexpr std::array<std::string_view, 5> codes_of_rows{"invalid_json_line", "invalid_request", "jsonlValidationFailed",
+                                                        "contentFilter", "content_filter"};
 
 }  // namespace
 

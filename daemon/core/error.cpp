@@ -8,16 +8,26 @@ namespace batchd {
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::not_sent: return "not_sent";
-    case ErrorKind::unknown: return "unknown";
-    case ErrorKind::throttled: return "throttled";
-    case ErrorKind::quota: return "quota";
-    case ErrorKind::not_ready: return "not_ready";
-    case ErrorKind::file_slots: return "file_slots";
-    case ErrorKind::account: return "account";
-    case ErrorKind::not_found: return "not_found";
-    case ErrorKind::conflict: return "conflict";
-    case ErrorKind::permanent: return "permanent";
+    case ErrorKind::not_sent:
+      return "not_sent";
+    case ErrorKind::unknown:
+      return "unknown";
+    case ErrorKind::throttled:
+      return "throttled";
+    case ErrorKind::quota:
+      return "quota";
+    case ErrorKind::not_ready:
+      return "not_ready";
+    case ErrorKind::file_slots:
+      return "file_slots";
+    case ErrorKind::account:
+      return "account";
+    case ErrorKind::not_found:
+      return "not_found";
+    case ErrorKind::conflict:
+      return "conflict";
+    case ErrorKind::permanent:
+      return "permanent";
   }
   return "unknown";
 }

@@ -17,11 +17,11 @@ enum class ErrorKind {
   throttled,  ///< 429 or an equivalent: did not happen, try again after `retry_after`
   quota,      ///< the enqueued-token quota is full (`token_limit_exceeded`): did not happen, wait for room
   not_ready,  ///< the input file is pending or not visible yet: did not happen, try again soon
-  file_slots, ///< the provider holds too many files: did not happen, files must be deleted first
-  account,    ///< 401, 403, unknown deployment, out of credit: nothing on this lane can work until someone acts
-  not_found,  ///< the named file or batch does not exist (404)
-  conflict,   ///< 409: the object's state does not permit it; read it again
-  permanent,  ///< any other well-formed 4xx: did not happen, and never will in this form
+  file_slots,  ///< the provider holds too many files: did not happen, files must be deleted first
+  account,     ///< 401, 403, unknown deployment, out of credit: nothing on this lane can work until someone acts
+  not_found,   ///< the named file or batch does not exist (404)
+  conflict,    ///< 409: the object's state does not permit it; read it again
+  permanent,   ///< any other well-formed 4xx: did not happen, and never will in this form
 };
 
 struct ProviderError {

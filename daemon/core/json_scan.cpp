@@ -21,7 +21,9 @@ bool has_special(std::uint64_t v) {
   return (control | zero_in(v ^ (ones * '"')) | zero_in(v ^ (ones * '\\'))) != 0;
 }
 
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
 
 /// `at` stands behind the opening quote; the result stands behind the closing one.
 std::optional<std::size_t> skip_string(std::string_view text, std::size_t at) {
@@ -84,11 +86,16 @@ std::optional<std::size_t> skip_number(std::string_view text, std::size_t at) {
 /// A string, a number or a word: a value without anything inside.
 std::optional<std::size_t> skip_scalar(std::string_view text, std::size_t at) {
   switch (text[at]) {
-    case '"': return skip_string(text, at + 1);
-    case 't': return text.substr(at, 4) == "true" ? std::optional(at + 4) : std::nullopt;
-    case 'f': return text.substr(at, 5) == "false" ? std::optional(at + 5) : std::nullopt;
-    case 'n': return text.substr(at, 4) == "null" ? std::optional(at + 4) : std::nullopt;
-    default: return skip_number(text, at);
+    case '"':
+      return skip_string(text, at + 1);
+    case 't':
+      return text.substr(at, 4) == "true" ? std::optional(at + 4) : std::nullopt;
+    case 'f':
+      return text.substr(at, 5) == "false" ? std::optional(at + 5) : std::nullopt;
+    case 'n':
+      return text.substr(at, 4) == "null" ? std::optional(at + 4) : std::nullopt;
+    default:
+      return skip_number(text, at);
   }
 }
 

@@ -51,8 +51,12 @@ bool json_key_is(std::string_view raw_key, std::string_view name);
 /// The last value of the named member, as JSON parsers take it; nothing when it is absent or the text is no object.
 std::optional<std::string_view> find_member(std::string_view object, std::string_view name);
 
-inline bool is_json_string(std::string_view raw) { return raw.size() >= 2 && raw.front() == '"'; }
-inline bool is_json_object(std::string_view raw) { return !raw.empty() && raw.front() == '{'; }
+inline bool is_json_string(std::string_view raw) {
+  return raw.size() >= 2 && raw.front() == '"';
+}
+inline bool is_json_object(std::string_view raw) {
+  return !raw.empty() && raw.front() == '{';
+}
 
 /// The text of a raw JSON string, quotes included in `raw`; lone surrogates become U+FFFD. "" when it is not a string.
 std::string decode_json_string(std::string_view raw);

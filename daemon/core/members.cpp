@@ -25,13 +25,13 @@ Members::Members(std::vector<MemberChunk> chunks) : chunks_(std::move(chunks)) {
 }
 
 std::optional<std::size_t> Members::rank(RequestId id) const {
-  auto after = std::upper_bound(by_id_.begin(), by_id_.end(), id.value, [](std::int64_t v, const Span& s) { return v < s.first; });
+  auto after =
+      std::upper_bound(by_id_.begin(), by_id_.end(), id.value, [](std::int64_t v, const Span& s) { return v < s.first; });
   if (after == by_id_.begin()) return std::nullopt;
   const Span& span = *std::prev(after);
   if (id.value > span.last) return std::nullopt;
   return span.rank + static_cast<std::size_t>(id.value - span.first);
 }
-
 
 FlowId Members::flow_at(std::size_t rank) const {
   const auto after = std::upper_bound(by_rank_.begin(), by_rank_.end(), rank, before_rank);

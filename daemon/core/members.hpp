@@ -43,7 +43,7 @@ class Members {
  private:
   struct Span {
     std::int64_t first, last;
-    std::size_t rank;         // of `first`
+    std::size_t rank;  // of `first`
     std::size_t chunk;
   };
   std::vector<MemberChunk> chunks_;

@@ -4,10 +4,14 @@ namespace batchd {
 
 std::string_view to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::succeeded: return "succeeded";
-    case Outcome::failed: return "failed";
-    case Outcome::cancelled: return "cancelled";
-    case Outcome::expired: return "expired";
+    case Outcome::succeeded:
+      return "succeeded";
+    case Outcome::failed:
+      return "failed";
+    case Outcome::cancelled:
+      return "cancelled";
+    case Outcome::expired:
+      return "expired";
   }
   return "failed";
 }

@@ -2,7 +2,6 @@
 
 #include "core/json_scan.hpp"
 
-
 namespace batchd {
 namespace {
 
@@ -15,7 +14,9 @@ struct RawResponse {
   std::string_view status_code, request_id, body;
 };
 
-std::string_view present(std::string_view raw) { return raw == "null" ? std::string_view{} : raw; }
+std::string_view present(std::string_view raw) {
+  return raw == "null" ? std::string_view{} : raw;
+}
 
 bool read_members(std::string_view line, RawLine& raw) {
   JsonObjectReader reader(line);
@@ -101,7 +102,9 @@ std::string normalise_error(std::string_view error, std::string_view fallback_co
 }
 
 /// Statuses that say nothing about the request itself (PROTOCOL.md 13); 0 was seen where a connection broke inside.
-bool is_transient(int status) { return status < 400 || status == 408 || status == 409 || status == 429 || status >= 500; }
+bool is_transient(int status) {
+  return status < 400 || status == 408 || status == 409 || status == 429 || status >= 500;
+}
 
 void read_http_answer(const RawResponse& response, LineReading& reading) {
   Settlement& settled = reading.settlement;
@@ -125,13 +128,15 @@ void read_http_answer(const RawResponse& response, LineReading& reading) {
   }
   const auto error = has_body ? find_member(response.body, "error") : std::nullopt;
   const std::string status_text = std::to_string(status);
-  settled.error = normalise_error(error.value_or("{}"), "http_" + status_text, "the provider answered with status " + status_text);
+  settled.error =
+      normalise_error(error.value_or("{}"), "http_" + status_text, "the provider answered with status " + status_text);
   reading.verdict = is_transient(status) ? Verdict::retry : Verdict::permanent;
 }
 
 void read_other_failure(std::string_view error, LineReading& reading) {
   const std::string code = is_json_object(error) ? text_of(find_member(error, "code")) : "";
-  reading.settlement.error = normalise_error(error.empty() ? "{}" : error, "no_answer", "the line has neither a response nor an error");
+  reading.settlement.error =
+      normalise_error(error.empty() ? "{}" : error, "no_answer", "the line has neither a response nor an error");
   reading.verdict = code == "batch_cancelled" ? Verdict::free_retry : Verdict::retry;
   if (code == "batch_expired") reading.settlement.outcome = Outcome::expired;
 }

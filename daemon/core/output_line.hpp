@@ -11,10 +11,10 @@
 namespace batchd {
 
 enum class Verdict {
-  success,    ///< a 2xx with an answer
-  retry,      ///< used an attempt, may go round again
-  free_retry, ///< goes round again at no cost: it was cancelled before it ran
-  permanent,  ///< will fail the same way every time
+  success,     ///< a 2xx with an answer
+  retry,       ///< used an attempt, may go round again
+  free_retry,  ///< goes round again at no cost: it was cancelled before it ran
+  permanent,   ///< will fail the same way every time
 };
 
 struct LineReading {

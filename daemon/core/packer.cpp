@@ -60,7 +60,8 @@ std::vector<LaneView> lanes_of(const std::vector<Flow>& flows) {
 
 }  // namespace
 
-std::optional<PlanOrder> next_order(const std::vector<Flow>& flows, const std::vector<PackTarget>& targets, const PackPolicy& policy) {
+std::optional<PlanOrder> next_order(const std::vector<Flow>& flows, const std::vector<PackTarget>& targets,
+                                    const PackPolicy& policy) {
   for (const LaneView& view : lanes_of(flows)) {
     const PackTarget* target = emptiest(targets, view.lane.model, policy);
     if (!target) continue;

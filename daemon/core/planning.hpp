@@ -24,10 +24,10 @@ struct Flow {
   Lane lane;
   std::string job;
   int priority = 0;
-  std::int64_t requests = 0;  ///< queued, never sent; from counters
-  Bytes bytes = 0;            ///< of their bodies
-  std::int64_t returned = 0;  ///< queued again and due now
-  Milliseconds waiting{0};    ///< how long the oldest one has waited
+  std::int64_t requests = 0;                ///< queued, never sent; from counters
+  Bytes bytes = 0;                          ///< of their bodies
+  std::int64_t returned = 0;                ///< queued again and due now
+  Milliseconds waiting{0};                  ///< how long the oldest one has waited
   std::optional<Milliseconds> deadline_in;  ///< until the requests' deadline, nothing when they have none
 };
 
@@ -39,7 +39,7 @@ struct DeploymentLoad {
   Tokens reserved = 0;
   int staged = 0;  ///< shards planned or uploaded, not yet submitted
   Tokens staged_tokens = 0;
-  int live = 0;    ///< shards with an open intent or submitted
+  int live = 0;  ///< shards with an open intent or submitted
   bool paused = false;
   std::string pause_reason;  ///< "" when not paused
 };
@@ -50,9 +50,9 @@ struct PlanOrder {
   std::vector<FlowId> flows;
   std::string deployment;
   std::int64_t max_requests = 0;
-  Bytes max_bytes = 0;            ///< of the file, `bytes_per_request` included
-  Bytes bytes_per_request = 0;    ///< what a line adds to its body
-  double tokens_per_byte = 0;     ///< estimate used until the bodies are read; tokens = bytes * this
+  Bytes max_bytes = 0;          ///< of the file, `bytes_per_request` included
+  Bytes bytes_per_request = 0;  ///< what a line adds to its body
+  double tokens_per_byte = 0;   ///< estimate used until the bodies are read; tokens = bytes * this
 };
 
 }  // namespace batchd

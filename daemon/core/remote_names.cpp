@@ -4,7 +4,9 @@
 
 namespace batchd {
 
-std::string to_string(const CustomId& id) { return std::to_string(id.request.value) + '-' + std::to_string(id.attempt); }
+std::string to_string(const CustomId& id) {
+  return std::to_string(id.request.value) + '-' + std::to_string(id.attempt);
+}
 
 std::optional<CustomId> parse_custom_id(std::string_view text) {
   CustomId id;

@@ -12,7 +12,8 @@ namespace {
 void append_on_one_line(std::string& out, std::string_view text) {
   const std::size_t start = out.size();
   out.append(text);
-  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
 
 /// The parts of a body that are not its model's value, in order.
@@ -31,9 +32,11 @@ std::optional<Rejection> inspect(std::string_view body, SplitBody& split) {
     if (json_key_is(member.key, "stream")) stream = member.value == "true";
   }
   if (!reader.ok()) {
-    return Rejection{"invalid_body", "the body must be a JSON object (nested at most " + std::to_string(max_json_depth) + " deep)"};
+    return Rejection{"invalid_body",
+                     "the body must be a JSON object (nested at most " + std::to_string(max_json_depth) + " deep)"};
   }
-  if (stream) return Rejection{"streaming_not_supported", "the body has \"stream\": true, which batches do not support; leave it out"};
+  if (stream)
+    return Rejection{"streaming_not_supported", "the body has \"stream\": true, which batches do not support; leave it out"};
   return std::nullopt;
 }
 
@@ -62,7 +65,8 @@ Bytes line_overhead(const LineTarget& target) {
   return fixed + static_cast<Bytes>(target.url.size() + json_quote(target.model).size());
 }
 
-std::optional<Rejection> append_request_line(std::string& out, const CustomId& id, const LineTarget& target, std::string_view body) {
+std::optional<Rejection> append_request_line(std::string& out, const CustomId& id, const LineTarget& target,
+                                             std::string_view body) {
   SplitBody split;
   if (auto rejection = inspect(body, split)) return rejection;
   const std::size_t start = out.size();

@@ -28,6 +28,7 @@ struct LineTarget {
 Bytes line_overhead(const LineTarget& target);
 
 /// Appends the line with its newline to `out`; or leaves `out` alone and says why the request can never be sent.
-std::optional<Rejection> append_request_line(std::string& out, const CustomId& id, const LineTarget& target, std::string_view body);
+std::optional<Rejection> append_request_line(std::string& out, const CustomId& id, const LineTarget& target,
+                                             std::string_view body);
 
 }  // namespace batchd

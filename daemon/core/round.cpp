@@ -30,7 +30,8 @@ LineReading absent(RequestId request, int attempts, const Shard& shard) {
       reading.settlement.error = make_error("batch_cancelled", "the batch was cancelled before this request was answered");
       break;
     case FinishReason::refused:
-      reading.settlement.error = shard.error.empty() ? make_error("batch_refused", "the provider refused the batch without a reason") : shard.error;
+      reading.settlement.error =
+          shard.error.empty() ? make_error("batch_refused", "the provider refused the batch without a reason") : shard.error;
       break;
     default:
       reading.settlement.error = make_error("no_answer", "the batch ended and neither of its files mentions this request");

@@ -48,12 +48,15 @@ std::string error_json(const Batch& batch) {
 
 FinishReason reason_of(const Batch& batch) {
   switch (batch.status) {
-    case BatchStatus::expired: return FinishReason::expired;
-    case BatchStatus::cancelled: return FinishReason::cancelled;
+    case BatchStatus::expired:
+      return FinishReason::expired;
+    case BatchStatus::cancelled:
+      return FinishReason::cancelled;
     case BatchStatus::failed:
       // A failed batch that left files behind did run (PROTOCOL.md 17.8); one without was refused while validated.
       return batch.output_file_id || batch.error_file_id ? FinishReason::ran : FinishReason::refused;
-    default: return FinishReason::ran;
+    default:
+      return FinishReason::ran;
   }
 }
 
@@ -202,11 +205,21 @@ struct Apply {
 
 }  // namespace
 
-std::string_view to_string(ShardState state) { return state_words[static_cast<std::size_t>(state)]; }
-std::optional<ShardState> parse_shard_state(std::string_view text) { return find_word<ShardState>(state_words, text); }
-std::string_view to_string(FinishReason reason) { return reason_words[static_cast<std::size_t>(reason)]; }
-std::optional<FinishReason> parse_finish_reason(std::string_view text) { return find_word<FinishReason>(reason_words, text); }
+std::string_view to_string(ShardState state) {
+  return state_words[static_cast<std::size_t>(state)];
+}
+std::optional<ShardState> parse_shard_state(std::string_view text) {
+  return find_word<ShardState>(state_words, text);
+}
+std::string_view to_string(FinishReason reason) {
+  return reason_words[static_cast<std::size_t>(reason)];
+}
+std::optional<FinishReason> parse_finish_reason(std::string_view text) {
+  return find_word<FinishReason>(reason_words, text);
+}
 
-Shard apply(const Shard& shard, const ShardEvent& event) { return std::visit(Apply{shard}, event); }
+Shard apply(const Shard& shard, const ShardEvent& event) {
+  return std::visit(Apply{shard}, event);
+}
 
 }  // namespace batchd

@@ -24,12 +24,12 @@ std::optional<ShardState> parse_shard_state(std::string_view text);
 
 /// Why a finished shard has the answers it has; decides whether its unanswered requests used up an attempt.
 enum class FinishReason {
-  none,            ///< not finished
-  ran,             ///< the batch ended by itself (completed, or failed after it had started): unanswered requests used an attempt
-  expired,         ///< the batch ended as `expired`: unanswered requests used an attempt, the last one ends as `expired`
-  cancelled,       ///< the batch was cancelled: unanswered requests go round again at no cost
-  refused,         ///< the provider refused the file or the batch for what it contains
-  given_up,        ///< never submitted (nothing left to send, or no longer wanted): no cost
+  none,       ///< not finished
+  ran,        ///< the batch ended by itself (completed, or failed after it had started): unanswered requests used an attempt
+  expired,    ///< the batch ended as `expired`: unanswered requests used an attempt, the last one ends as `expired`
+  cancelled,  ///< the batch was cancelled: unanswered requests go round again at no cost
+  refused,    ///< the provider refused the file or the batch for what it contains
+  given_up,   ///< never submitted (nothing left to send, or no longer wanted): no cost
 };
 
 std::string_view to_string(FinishReason reason);
@@ -125,8 +125,8 @@ struct Delayed {
   std::string error;  ///< JSON, "" to leave the recorded one
 };
 
-using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced, Ended,
-                                NotRun, Merged, Closed, Delayed>;
+using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced,
+                                Ended, NotRun, Merged, Closed, Delayed>;
 
 /// What the shard becomes. Total over (state, event): an event that does not fit the state throws std::logic_error,
 /// because only a bug in a stage can produce one.

@@ -47,11 +47,18 @@ Tokens estimate_tokens(std::string_view text) {
         run = before == digit ? run + 1 : 0;
         tokens += run % 3 == 0;
         break;
-      case blank: tokens += before == blank; break;
+      case blank:
+        tokens += before == blank;
+        break;
       case sign:
-      case lead_short: tokens += 1; break;
-      case lead_long: tokens += 2; break;
-      case trail: break;
+      case lead_short:
+        tokens += 1;
+        break;
+      case lead_long:
+        tokens += 2;
+        break;
+      case trail:
+        break;
     }
     before = kind;
   }

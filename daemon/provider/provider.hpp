@@ -37,11 +37,11 @@ using ByteSink = std::function<Task<void>(std::string_view)>;
 
 /// The rules of this provider that shape what we send, from its dialect.
 struct ProviderLimits {
-  std::int64_t max_requests = 50'000;   ///< lines a file may have
-  Bytes max_bytes = 200'000'000;        ///< of one file
-  bool wait_for_processed = false;      ///< a batch may be created only when the file's status is `processed`
-  bool model_is_deployment = true;      ///< lines name the deployment as their model (Azure), not the model itself
-  std::int64_t max_files = 0;           ///< files the account may hold, 0: no ceiling known
+  std::int64_t max_requests = 50'000;  ///< lines a file may have
+  Bytes max_bytes = 200'000'000;       ///< of one file
+  bool wait_for_processed = false;     ///< a batch may be created only when the file's status is `processed`
+  bool model_is_deployment = true;     ///< lines name the deployment as their model (Azure), not the model itself
+  std::int64_t max_files = 0;          ///< files the account may hold, 0: no ceiling known
 };
 
 class Provider {

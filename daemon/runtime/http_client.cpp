@@ -128,7 +128,9 @@ HttpClient::HttpClient(Endpoint origin, HttpClientOptions options)
 
 HttpClient::~HttpClient() = default;
 
-Task<HttpResult> HttpClient::send(HttpRequest request) { co_return co_await impl_->exchange(request, nullptr); }
+Task<HttpResult> HttpClient::send(HttpRequest request) {
+  co_return co_await impl_->exchange(request, nullptr);
+}
 
 Task<HttpResult> HttpClient::download(HttpRequest request, DownloadSink sink) {
   co_return co_await impl_->exchange(request, &sink);

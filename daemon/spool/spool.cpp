@@ -45,7 +45,8 @@ void remove_leftovers(const std::filesystem::path& state_dir) {
 
 }  // namespace
 
-ScratchFile::ScratchFile(Spool& spool, std::filesystem::path path, Bytes room) : spool_(&spool), path_(std::move(path)), room_(room) {
+ScratchFile::ScratchFile(Spool& spool, std::filesystem::path path, Bytes room)
+    : spool_(&spool), path_(std::move(path)), room_(room) {
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd_ < 0) {
     const int reason = errno;
@@ -56,8 +57,12 @@ ScratchFile::ScratchFile(Spool& spool, std::filesystem::path path, Bytes room) :
 }
 
 ScratchFile::ScratchFile(ScratchFile&& other) noexcept
-    : spool_(other.spool_), path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)),
-      size_(other.size_), room_(std::exchange(other.room_, 0)) {}
+    : spool_(other.spool_),
+      path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      buffer_(std::move(other.buffer_)),
+      size_(other.size_),
+      room_(std::exchange(other.room_, 0)) {}
 
 ScratchFile::~ScratchFile() {
   if (fd_ < 0) return;

@@ -2,7 +2,9 @@
 
 namespace batchd {
 
-Task<int> CloseStage::run_once() { return lease_and_step(ShardState::merged); }
+Task<int> CloseStage::run_once() {
+  return lease_and_step(ShardState::merged);
+}
 
 Task<void> CloseStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);

@@ -12,10 +12,13 @@ constexpr int most_denials = 10;
 
 }  // namespace
 
-Task<int> MergeStage::run_once() { return lease_and_step(ShardState::finished); }
+Task<int> MergeStage::run_once() {
+  return lease_and_step(ShardState::finished);
+}
 
 /// Feeds a whole file to the merger; the error when it could not be read whole. A file that is gone for good reads as empty.
-Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, const FileId& file, Provider& provider, Merger& merger) {
+Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, const FileId& file, Provider& provider,
+                                                         Merger& merger) {
   ByteSink sink = [&merger](std::string_view bytes) { return merger.feed(bytes); };
   const auto read = co_await provider.download(file, sink);
   const bool last_try = shard.failures >= most_denials;

@@ -6,9 +6,16 @@
 
 namespace batchd {
 
-Merger::Merger(StageContext& context, const Shard& shard, ShardContents contents, ScratchFile set_aside, const MergeSettings& settings)
-    : context_(context), shard_(shard), settings_(settings), contents_(std::move(contents)), seen_(contents_.decided),
-      set_aside_(std::move(set_aside)), splitter_(settings.max_line), writing_(context.clock) {}
+Merger::Merger(StageContext& context, const Shard& shard, ShardContents contents, ScratchFile set_aside,
+               const MergeSettings& settings)
+    : context_(context),
+      shard_(shard),
+      settings_(settings),
+      contents_(std::move(contents)),
+      seen_(contents_.decided),
+      set_aside_(std::move(set_aside)),
+      splitter_(settings.max_line),
+      writing_(context.clock) {}
 
 Task<void> Merger::feed(std::string_view bytes) {
   // In slices, so that a chunk never grows far beyond its bound however much arrives at once.
@@ -98,7 +105,8 @@ void Merger::decide_member(std::size_t rank, Decision decision) {
 }
 
 Task<void> Merger::decide_unmentioned() {
-  const auto blamed = shard_.finish_reason == FinishReason::refused ? blamed_lines(shard_.error) : std::map<std::int64_t, std::string>{};
+  const auto blamed =
+      shard_.finish_reason == FinishReason::refused ? blamed_lines(shard_.error) : std::map<std::int64_t, std::string>{};
   if (!blamed.empty()) {
     blame(blamed);
     co_return;

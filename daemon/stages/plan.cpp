@@ -71,7 +71,8 @@ std::vector<PackTarget> PlanStage::targets(const std::vector<DeploymentLoad>& lo
     const auto route = context_.routes.find(load.name);
     if (route == context_.routes.end()) continue;
     const Provider& provider = *route->second.provider;
-    const LineTarget line{provider.line_url(endpoint), provider.limits().model_is_deployment ? load.name : load.model, route->second.max_bytes};
+    const LineTarget line{provider.line_url(endpoint), provider.limits().model_is_deployment ? load.name : load.model,
+                          route->second.max_bytes};
     targets.push_back({load, route->second.max_requests, route->second.max_bytes, line_overhead(line)});
   }
   return targets;

@@ -19,7 +19,8 @@ bool has_error(const Batch& batch, std::initializer_list<std::string_view> codes
 
 /// Failed without having run, for a reason that is not in the file.
 bool failed_for_quota(const Batch& batch) {
-  return batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id && has_error(batch, {"token_limit_exceeded"});
+  return batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id &&
+         has_error(batch, {"token_limit_exceeded"});
 }
 bool failed_for_account(const Batch& batch) {
   return batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id &&
@@ -63,7 +64,10 @@ Task<bool> PollStage::walk(Live& live, std::vector<Batch>& seen) {
   for (int page = 0; page < most_pages && !live.empty(); ++page) {
     auto batches = co_await provider_.list_batches(cursor);
     if (batches.has_error()) {
-      context_.log.warn("poll.failed", {{"provider", provider_name_}, {"kind", to_string(batches.error().kind)}, {"status", batches.error().status}, {"message", batches.error().message}});
+      context_.log.warn("poll.failed", {{"provider", provider_name_},
+                                        {"kind", to_string(batches.error().kind)},
+                                        {"status", batches.error().status},
+                                        {"message", batches.error().message}});
       co_return false;
     }
     for (Batch& batch : batches->batches) {
@@ -94,7 +98,8 @@ Task<void> PollStage::note(const Live& before, const std::vector<Batch>& seen) {
     LiveBatch live = before.at(batch.id);
     if (!is_news(live.status, batch.status)) continue;
     live.status = batch.status;
-    context_.log.info("batch.status", {{"shard", live.shard.value}, {"batch", batch.id.value}, {"status", to_string(batch.status)}});
+    context_.log.info("batch.status",
+                      {{"shard", live.shard.value}, {"batch", batch.id.value}, {"status", to_string(batch.status)}});
     changed.push_back(std::move(live));
   }
   if (!changed.empty()) co_await context_.store.note_status(context_.session.term(), changed);
@@ -111,7 +116,11 @@ Task<void> PollStage::finish(ShardId id, const Batch& batch) {
     const ProviderError error{account ? ErrorKind::account : ErrorKind::quota, 0, reason.code, reason.message, {}};
     if (account) co_await pause_lane(shard, error);
     const Milliseconds later = retry_delay(shard, error);
-    context_.log.warn("batch.not_run", {{"shard", id.value}, {"batch", batch.id.value}, {"code", reason.code}, {"message", reason.message}, {"retry_in_ms", later.count()}});
+    context_.log.warn("batch.not_run", {{"shard", id.value},
+                                        {"batch", batch.id.value},
+                                        {"code", reason.code},
+                                        {"message", reason.message},
+                                        {"retry_in_ms", later.count()}});
     const ShardEvent event = NotRun{later};
     co_await advance(shard, event);
     co_return;

@@ -16,7 +16,9 @@ class PollStage final : public Stage {
  public:
   PollStage(StageContext& context, std::string provider_name, Provider& provider, Wakeup& bell, PollSettings settings)
       : Stage("poll:" + provider_name, context, bell, settings.interval),
-        provider_name_(std::move(provider_name)), provider_(provider), settings_(settings) {}
+        provider_name_(std::move(provider_name)),
+        provider_(provider),
+        settings_(settings) {}
 
  private:
   using Live = std::unordered_map<BatchId, LiveBatch>;

@@ -31,7 +31,6 @@ class Session {
   Task<void> leave();
 
  private:
-
   Store& store_;
   Clock& clock_;
   Log& log_;

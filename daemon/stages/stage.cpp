@@ -70,7 +70,9 @@ Task<int> Stage::lease_and_step(ShardState state) {
   co_return 1;
 }
 
-Task<void> Stage::step(Shard) { co_return; }
+Task<void> Stage::step(Shard) {
+  co_return;
+}
 
 Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep_lease) {
   Shard next = batchd::apply(shard, event);
@@ -81,11 +83,11 @@ Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep
   } else if (result == SaveResult::saved) {
     if (next.state != shard.state) {
       context_.log.info("shard." + std::string(to_string(next.state)), {{"shard", next.id.value},
-                                                                       {"attempt", next.attempt},
-                                                                       {"deployment", next.deployment},
-                                                                       {"requests", next.requests},
-                                                                       {"batch", next.batch ? next.batch->value : ""},
-                                                                       {"reason", to_string(next.finish_reason)}});
+                                                                        {"attempt", next.attempt},
+                                                                        {"deployment", next.deployment},
+                                                                        {"requests", next.requests},
+                                                                        {"batch", next.batch ? next.batch->value : ""},
+                                                                        {"reason", to_string(next.finish_reason)}});
     }
     shard = std::move(next);
   }
@@ -93,7 +95,8 @@ Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep
 }
 
 Milliseconds Stage::retry_delay(const Shard& shard, const ProviderError& error) const {
-  const Milliseconds later = backoff(context_.backoff, shard.failures + 1, static_cast<std::uint64_t>(shard.id.value), error.retry_after);
+  const Milliseconds later =
+      backoff(context_.backoff, shard.failures + 1, static_cast<std::uint64_t>(shard.id.value), error.retry_after);
   return error.kind == ErrorKind::quota ? std::min(later, longest_quota_wait) : later;
 }
 

@@ -27,7 +27,9 @@ bool is_ours(const Batch& batch, const Shard& shard, const std::map<std::string,
 
 }  // namespace
 
-Task<int> SubmitStage::run_once() { return lease_and_step(ShardState::uploaded); }
+Task<int> SubmitStage::run_once() {
+  return lease_and_step(ShardState::uploaded);
+}
 
 Task<void> SubmitStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);
@@ -46,9 +48,14 @@ Task<void> SubmitStage::step(Shard shard) {
   }
   if (!co_await file_is_ready(shard, *provider)) co_return;
   switch (co_await advance(shard, Intended{}, true)) {
-    case SaveResult::saved: co_await post(shard, *provider); break;
-    case SaveResult::no_room: co_await postpone(shard, settings_.room_interval); break;
-    case SaveResult::lost: break;
+    case SaveResult::saved:
+      co_await post(shard, *provider);
+      break;
+    case SaveResult::no_room:
+      co_await postpone(shard, settings_.room_interval);
+      break;
+    case SaveResult::lost:
+      break;
   }
 }
 
@@ -57,7 +64,8 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
   const auto file = co_await provider.retrieve_file(*shard.input_file);
   if (file.has_error()) {
     if (file.error().kind == ErrorKind::not_found && shard.failures >= most_invisible) {
-      const ShardEvent event = FileLost{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
+      const ShardEvent event =
+          FileLost{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
       co_await advance(shard, event);
       context_.bells.upload.notify();
     } else {
@@ -66,7 +74,8 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
     co_return false;
   }
   if (file->status == "error" || file->status == "deleted" || file->status == "deleting") {
-    const ShardEvent event = FileLost{retry_delay(shard, ProviderError{}), make_error("file_" + file->status, "the provider could not process the uploaded file")};
+    const ShardEvent event = FileLost{retry_delay(shard, ProviderError{}),
+                                      make_error("file_" + file->status, "the provider could not process the uploaded file")};
     context_.log.warn("file.unusable", {{"shard", shard.id.value}, {"file", shard.input_file->value}, {"status", file->status}});
     co_await advance(shard, event);
     co_return false;
@@ -81,7 +90,8 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
 Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
   if (!context_.session.trusted()) {
     // The announcement took so long that others may have judged us dead. Nothing was sent; say so if we still may.
-    const ShardEvent event = NotCreated{ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}}, Milliseconds{0}};
+    const ShardEvent event = NotCreated{
+        ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}}, Milliseconds{0}};
     co_await advance(shard, event);
     co_return;
   }
@@ -101,7 +111,9 @@ Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
 Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
   switch (error.kind) {
     case ErrorKind::unknown: {
-      context_.log.warn("submission.unknown", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"status", error.status}, {"message", error.message}});
+      context_.log.warn(
+          "submission.unknown",
+          {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"status", error.status}, {"message", error.message}});
       co_await postpone(shard, std::min(settings_.settle_window / 4, Milliseconds{5000}));
       break;
     }
@@ -145,7 +157,8 @@ Task<void> SubmitStage::not_found(Shard& shard, Provider& provider) {
   const bool long_enough = shard.looks + 1 >= looks_before_fence && shard.intent_age >= settings_.settle_window;
   if (!long_enough || settings_.hold_unknown) {
     const Milliseconds again = std::max(settings_.settle_window / 3, Milliseconds{200});
-    if (long_enough) context_.log.warn("submission.held", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"looks", shard.looks}});
+    if (long_enough)
+      context_.log.warn("submission.held", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"looks", shard.looks}});
     const ShardEvent event = NotFoundInList{again};
     co_await advance(shard, event);
     co_return;

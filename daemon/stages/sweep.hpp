@@ -12,7 +12,8 @@ struct SweepSettings {
 
 class SweepStage final : public Stage {
  public:
-  SweepStage(StageContext& context, SweepSettings settings) : Stage("sweep", context, bell_, Milliseconds{15'000}), settings_(settings) {}
+  SweepStage(StageContext& context, SweepSettings settings)
+      : Stage("sweep", context, bell_, Milliseconds{15'000}), settings_(settings) {}
 
  private:
   Task<int> run_once() override;

@@ -17,7 +17,9 @@ int attempts_before(const ShardContents& contents, RequestId request) {
 
 }  // namespace
 
-Task<int> UploadStage::run_once() { return lease_and_step(ShardState::planned); }
+Task<int> UploadStage::run_once() {
+  return lease_and_step(ShardState::planned);
+}
 
 Task<void> UploadStage::step(Shard shard) {
   const auto route = context_.routes.find(shard.deployment);
@@ -44,14 +46,16 @@ Task<void> UploadStage::step(Shard shard) {
   co_await send(shard, route->second, draft);
 }
 
-Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url, Draft& draft) {
-  const LineTarget target{url, route.provider->limits().model_is_deployment ? shard.deployment : shard.lane.model, route.max_bytes};
+Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url,
+                              Draft& draft) {
+  const LineTarget target{url, route.provider->limits().model_is_deployment ? shard.deployment : shard.lane.model,
+                          route.max_bytes};
   // Runs on a pool thread while this coroutine waits, so that it may use what lives here.
   const auto sink = [&contents, &target, &draft, line = std::string()](RequestId request, std::string_view body) mutable {
     line.clear();
     const CustomId id{request, attempts_before(contents, request) + 1};
-    auto rejection = valid_utf8(body) ? append_request_line(line, id, target, body)
-                                      : Rejection{"invalid_body", "the body is not valid UTF-8"};
+    auto rejection =
+        valid_utf8(body) ? append_request_line(line, id, target, body) : Rejection{"invalid_body", "the body is not valid UTF-8"};
     if (rejection) {
       draft.rejected.emplace_back(request, std::move(*rejection));
       return true;

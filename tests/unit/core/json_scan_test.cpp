@@ -8,16 +8,41 @@ namespace {
 using std::string_literals::operator""s;
 
 TEST(JsonScan, AcceptsWhatRfc8259Accepts) {
-  for (const char* text : {"null", " true ", "false", "0", "-0", "1.5e+10", "2E3", "\"\"", "\"a\\u00e9\\n\\\"\"", "[]", "{}", "[1, [2, {}], \"x\"]",
-                           "{\"a\" : {\"b\":[]} , \"a\":1}", "\t[\n1\r]\n"}) {
+  for (const char* text : {"null", " true ", "false", "0", "-0", "1.5e+10", "2E3", "\"\"", "\"a\\u00e9\\n\\\"\"", "[]", "{}",
+                           "[1, [2, {}], \"x\"]", "{\"a\" : {\"b\":[]} , \"a\":1}", "\t[\n1\r]\n"}) {
     EXPECT_TRUE(valid_json(text)) << text;
   }
 }
 
 TEST(JsonScan, RefusesEverythingElse) {
-  for (const std::string& text : {""s, " "s, "nul"s, "truex"s, "01"s, "1."s, ".5"s, "1e"s, "+1"s, "- 1"s, "\"a"s, "\"\\x\""s, "\"\\u12g4\""s, "\"a\nb\""s,
-                                  "\"\0\""s, "[1,]"s, "[1 2]"s, "[,1]"s, "{\"a\"}"s, "{\"a\":}"s, "{\"a\":1,}"s, "{a:1}"s, "{\"a\":1 \"b\":2}"s, "[1}"s,
-                                  "{} {}"s, "[1]]"s, "NaN"s, "\xEF\xBB\xBF{}"s}) {
+  for (const std::string& text : {""s,
+                                  " "s,
+                                  "nul"s,
+                                  "truex"s,
+                                  "01"s,
+                                  "1."s,
+                                  ".5"s,
+                                  "1e"s,
+                                  "+1"s,
+                                  "- 1"s,
+                                  "\"a"s,
+                                  "\"\\x\""s,
+                                  "\"\\u12g4\""s,
+                                  "\"a\nb\""s,
+                                  "\"\0\""s,
+                                  "[1,]"s,
+                                  "[1 2]"s,
+                                  "[,1]"s,
+                                  "{\"a\"}"s,
+                                  "{\"a\":}"s,
+                                  "{\"a\":1,}"s,
+                                  "{a:1}"s,
+                                  "{\"a\":1 \"b\":2}"s,
+                                  "[1}"s,
+                                  "{} {}"s,
+                                  "[1]]"s,
+                                  "NaN"s,
+                                  "\xEF\xBB\xBF{}"s}) {
     EXPECT_FALSE(valid_json(text)) << text;
   }
 }
@@ -85,19 +110,21 @@ TEST(JsonScan, QuoteAndDecodeAreInverse) {
 TEST(JsonScan, ReadsOnlyWholeNumbersThatFit) {
   EXPECT_EQ(json_integer("9007199254740993"), 9007199254740993LL);
   EXPECT_EQ(json_integer("-7"), -7);
-  for (const char* other : {"", "1.0", "1e3", "\"1\"", "null", "99999999999999999999"}) EXPECT_EQ(json_integer(other), std::nullopt) << other;
+  for (const char* other : {"", "1.0", "1e3", "\"1\"", "null", "99999999999999999999"})
+    EXPECT_EQ(json_integer(other), std::nullopt) << other;
 }
 
 TEST(Utf8, AcceptsEveryLengthAtItsBounds) {
-  for (const char* text : {"", "plain ascii, longer than eight bytes", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF",
-                           "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "12345678\xE6\x97\xA5\xE6\x9C\xAC"}) {
+  for (const char* text :
+       {"", "plain ascii, longer than eight bytes", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
+        "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "12345678\xE6\x97\xA5\xE6\x9C\xAC"}) {
     EXPECT_TRUE(valid_utf8(text)) << text;
   }
 }
 
 TEST(Utf8, RefusesOverlongSurrogatesAndFragments) {
-  for (const char* text : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3",
-                           "\xE6\x97", "\xF0\x9F\x98", "\xC3\x28", "abcdefgh\xC3"}) {
+  for (const char* text : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
+                           "\xF5\x80\x80\x80", "\xFF", "\xC3", "\xE6\x97", "\xF0\x9F\x98", "\xC3\x28", "abcdefgh\xC3"}) {
     EXPECT_FALSE(valid_utf8(text)) << text;
   }
 }

@@ -34,7 +34,8 @@ TEST(OutputLine, ASuccessKeepsTheBodyByteForByteAndReadsItsUsage) {
 }
 
 TEST(OutputLine, ReadsTheUsageOfResponsesToo) {
-  const LineReading r = reading_of(R"({"custom_id":"5-1","response":{"status_code":200,"body":{"usage":{"input_tokens":7,"output_tokens":2}}}})");
+  const LineReading r =
+      reading_of(R"({"custom_id":"5-1","response":{"status_code":200,"body":{"usage":{"input_tokens":7,"output_tokens":2}}}})");
   EXPECT_EQ(r.settlement.usage->input, 7);
   EXPECT_EQ(r.settlement.usage->output, 2);
 }
@@ -58,10 +59,12 @@ TEST_P(OutputLineStatus, DecidesWhetherTheRequestIsToBlame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Protocol13, OutputLineStatus,
-                         testing::Values(StatusCase{400, Verdict::permanent}, StatusCase{401, Verdict::permanent}, StatusCase{403, Verdict::permanent},
-                                         StatusCase{404, Verdict::permanent}, StatusCase{422, Verdict::permanent}, StatusCase{408, Verdict::retry},
-                                         StatusCase{409, Verdict::retry}, StatusCase{429, Verdict::retry}, StatusCase{500, Verdict::retry},
-                                         StatusCase{503, Verdict::retry}, StatusCase{0, Verdict::retry}, StatusCase{302, Verdict::retry}),
+                         testing::Values(StatusCase{400, Verdict::permanent}, StatusCase{401, Verdict::permanent},
+                                         StatusCase{403, Verdict::permanent}, StatusCase{404, Verdict::permanent},
+                                         StatusCase{422, Verdict::permanent}, StatusCase{408, Verdict::retry},
+                                         StatusCase{409, Verdict::retry}, StatusCase{429, Verdict::retry},
+                                         StatusCase{500, Verdict::retry}, StatusCase{503, Verdict::retry},
+                                         StatusCase{0, Verdict::retry}, StatusCase{302, Verdict::retry}),
                          [](const auto& tested) { return "Status" + std::to_string(tested.param.status); });
 
 TEST(OutputLine, SuccessWithoutAnAnswerIsNotSuccess) {
@@ -92,7 +95,8 @@ TEST(OutputLine, NeitherResponseNorErrorIsAnUnknownFailure) {
 }
 
 TEST(OutputLine, AnErrorInsideTheResponseCountsThoughTheOuterOneIsNull) {
-  const LineReading r = reading_of(R"({"custom_id":"5-1","response":{"status_code":400,"body":{"error":{"code":404,"message":"gone"}}},"error":null})");
+  const LineReading r = reading_of(
+      R"({"custom_id":"5-1","response":{"status_code":400,"body":{"error":{"code":404,"message":"gone"}}},"error":null})");
   EXPECT_EQ(r.verdict, Verdict::permanent);
   EXPECT_EQ(error_code(r), "404");
 }
@@ -103,8 +107,8 @@ TEST(OutputLine, TakesAStatusWrittenAsText) {
 
 TEST(OutputLine, CorruptLinesAreNotApplied) {
   using std::string_literals::operator""s;
-  for (const std::string& line : {"not json"s, "[]"s, "{\"custom_id\":5}"s, "{\"custom_id\":\"5-1\""s, "{}"s, "{\"custom_id\":\"5-1\",\"x\":\"\xFF\"}"s,
-                                  "{\"custom_id\":\"5-1\",\"x\":\"\0\"}"s}) {
+  for (const std::string& line : {"not json"s, "[]"s, "{\"custom_id\":5}"s, "{\"custom_id\":\"5-1\""s, "{}"s,
+                                  "{\"custom_id\":\"5-1\",\"x\":\"\xFF\"}"s, "{\"custom_id\":\"5-1\",\"x\":\"\0\"}"s}) {
     const LineResult result = read_output_line(line);
     EXPECT_FALSE(result.reading) << line;
     EXPECT_EQ(result.fault, LineFault::corrupt) << line;
@@ -118,7 +122,8 @@ TEST(OutputLine, IdsThatAreNotOursAreForeign) {
 }
 
 TEST(OutputLine, EveryErrorIsAnObjectWithCodeAndMessage) {
-  for (const char* error : {"\"text\"", "7", "[]", "{\"message\":null,\"code\":null}", "{\"message\":\"m\"}", "{\"innererror\":{\"code\":\"x\"}}"}) {
+  for (const char* error :
+       {"\"text\"", "7", "[]", "{\"message\":null,\"code\":null}", "{\"message\":\"m\"}", "{\"innererror\":{\"code\":\"x\"}}"}) {
     const LineReading r = reading_of(R"({"custom_id":"5-1","response":null,"error":)" + std::string(error) + "}");
     EXPECT_TRUE(valid_json(r.settlement.error)) << r.settlement.error;
     EXPECT_TRUE(find_member(r.settlement.error, "code")) << error;

@@ -95,7 +95,8 @@ TEST(Packer, AFileTakesAtMostItsShareOfTheQuota) {
 TEST(Packer, OrdersFlowsByPriorityThenDeadlineThenWaiting) {
   Flow soon = flow(3, 500);
   soon.deadline_in = Milliseconds{1000};
-  const auto order = next_order({flow(1, 500), flow(2, 500, Milliseconds{9}), soon, flow(4, 500, Milliseconds{0}, 5)}, {target()}, policy);
+  const auto order =
+      next_order({flow(1, 500), flow(2, 500, Milliseconds{9}), soon, flow(4, 500, Milliseconds{0}, 5)}, {target()}, policy);
   ASSERT_TRUE(order);
   EXPECT_EQ(order->flows, (std::vector<FlowId>{FlowId{4}, FlowId{3}, FlowId{2}, FlowId{1}}));
 }

@@ -23,7 +23,8 @@ std::string sent_body(std::string_view body) {
 
 TEST(RequestLine, HasTheFourMembersAndOneNewline) {
   EXPECT_EQ(line_of(R"({"model":"gpt-4o-mini","messages":[]})"),
-            "{\"custom_id\":\"42-1\",\"method\":\"POST\",\"url\":\"/chat/completions\",\"body\":{\"model\":\"my-deployment\",\"messages\":[]}}\n");
+            "{\"custom_id\":\"42-1\",\"method\":\"POST\",\"url\":\"/chat/"
+            "completions\",\"body\":{\"model\":\"my-deployment\",\"messages\":[]}}\n");
 }
 
 TEST(RequestLine, ReplacesTheTopLevelModelOnlyAndKeepsEveryOtherByte) {
@@ -42,7 +43,8 @@ TEST(RequestLine, ReplacesEveryDuplicateAndEscapedModel) {
 }
 
 TEST(RequestLine, TurnsLineBreaksBetweenTokensIntoBlanks) {
-  EXPECT_EQ(sent_body("{\n  \"model\": \"x\",\r\n  \"messages\": [\n  ]\n}\n"), "{   \"model\": \"my-deployment\",    \"messages\": [   ] }");
+  EXPECT_EQ(sent_body("{\n  \"model\": \"x\",\r\n  \"messages\": [\n  ]\n}\n"),
+            "{   \"model\": \"my-deployment\",    \"messages\": [   ] }");
 }
 
 TEST(RequestLine, IsOneLineAndValidJsonWhateverTheBody) {
@@ -54,7 +56,8 @@ TEST(RequestLine, IsOneLineAndValidJsonWhateverTheBody) {
 }
 
 TEST(RequestLine, RefusesWhatIsNotAnObject) {
-  for (const char* body : {"[]", "\"x\"", "1", "null", "", "{", "{\"a\":1}}"}) EXPECT_EQ(line_of(body), "rejected: invalid_body") << body;
+  for (const char* body : {"[]", "\"x\"", "1", "null", "", "{", "{\"a\":1}}"})
+    EXPECT_EQ(line_of(body), "rejected: invalid_body") << body;
 }
 
 TEST(RequestLine, RefusesStreamingButNotItsAbsence) {

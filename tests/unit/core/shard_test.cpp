@@ -17,18 +17,30 @@ Shard planned() {
   shard.tokens = 500;
   return shard;
 }
-Shard uploaded() { return apply(planned(), Uploaded{FileId{"file-1"}, 1000, 700}); }
-Shard intended() { return apply(uploaded(), Intended{}); }
+Shard uploaded() {
+  return apply(planned(), Uploaded{FileId{"file-1"}, 1000, 700});
+}
+Shard intended() {
+  return apply(uploaded(), Intended{});
+}
 Batch batch(BatchStatus status) {
   Batch b;
   b.id = BatchId{"batch_1"};
   b.status = status;
   return b;
 }
-Shard submitted() { return apply(intended(), Created{batch(BatchStatus::validating)}); }
-Shard finished() { return apply(submitted(), Ended{batch(BatchStatus::completed)}); }
-Shard merged() { return apply(finished(), Merged{}); }
-Shard closed() { return apply(merged(), Closed{}); }
+Shard submitted() {
+  return apply(intended(), Created{batch(BatchStatus::validating)});
+}
+Shard finished() {
+  return apply(submitted(), Ended{batch(BatchStatus::completed)});
+}
+Shard merged() {
+  return apply(finished(), Merged{});
+}
+Shard closed() {
+  return apply(merged(), Closed{});
+}
 
 TEST(Shard, WalksForwardThroughItsLife) {
   EXPECT_EQ(uploaded().state, ShardState::uploaded);
@@ -61,7 +73,8 @@ TEST(Shard, KeepsTheRoomWhileTheAnswerIsUnknown) {
 }
 
 TEST(Shard, ARefusedPostIsAnotherAttemptWithTheSameFile) {
-  const Shard again = apply(intended(), NotCreated{ProviderError{ErrorKind::quota, 400, "token_limit_exceeded", "full", {}}, Milliseconds{7}});
+  const Shard again =
+      apply(intended(), NotCreated{ProviderError{ErrorKind::quota, 400, "token_limit_exceeded", "full", {}}, Milliseconds{7}});
   EXPECT_EQ(again.state, ShardState::uploaded);
   EXPECT_EQ(again.attempt, 2);
   EXPECT_EQ(again.reserved, 0);
@@ -122,9 +135,9 @@ TEST(Shard, EveryEventFitsExactlyTheStatesItMay) {
                                                                {"merged", Merged{}},
                                                                {"closed", Closed{}},
                                                                {"delayed", Delayed{}}};
-  const std::vector<std::pair<std::string, Shard>> shards{{"planned", planned()},     {"uploaded", uploaded()}, {"intended", intended()},
-                                                          {"submitted", submitted()}, {"finished", finished()}, {"merged", merged()},
-                                                          {"closed", closed()}};
+  const std::vector<std::pair<std::string, Shard>> shards{
+      {"planned", planned()},   {"uploaded", uploaded()}, {"intended", intended()}, {"submitted", submitted()},
+      {"finished", finished()}, {"merged", merged()},     {"closed", closed()}};
   const std::map<std::string, std::string> fitting{{"planned", "uploaded given_up refused delayed "},
                                                    {"uploaded", "given_up file_lost intended delayed "},
                                                    {"intended", "created not_created refused not_found fenced delayed "},
@@ -146,7 +159,8 @@ TEST(Shard, EveryEventFitsExactlyTheStatesItMay) {
 }
 
 TEST(Shard, OnlyASubmittedOrIntendedShardHoldsRoom) {
-  for (const Shard& shard : {planned(), uploaded(), finished(), merged(), closed()}) EXPECT_EQ(shard.reserved, 0) << to_string(shard.state);
+  for (const Shard& shard : {planned(), uploaded(), finished(), merged(), closed()})
+    EXPECT_EQ(shard.reserved, 0) << to_string(shard.state);
 }
 
 TEST(Shard, WordsOfStatesAndReasonsRoundTrip) {
@@ -159,7 +173,10 @@ TEST(Shard, WordsOfStatesAndReasonsRoundTrip) {
 
 TEST(Blame, NamesTheLinesThatTheProviderNamed) {
   Batch failed = batch(BatchStatus::failed);
-  failed.errors = {{"invalid_json_line", "not JSON", 3}, {"invalid_request", "bad", 7}, {"duplicate_custom_id", "twice", 8}, {"other", "?", std::nullopt}};
+  failed.errors = {{"invalid_json_line", "not JSON", 3},
+                   {"invalid_request", "bad", 7},
+                   {"duplicate_custom_id", "twice", 8},
+                   {"other", "?", std::nullopt}};
   const auto blamed = blamed_lines(apply(submitted(), Ended{failed}).error);
   ASSERT_EQ(blamed.size(), 2u);
   EXPECT_EQ(blamed.at(3), R"({"code":"invalid_json_line","message":"not JSON"})");
@@ -167,7 +184,8 @@ TEST(Blame, NamesTheLinesThatTheProviderNamed) {
 }
 
 TEST(Blame, WithoutLinesNobodyIsBlamed) {
-  for (const char* error : {"", "{}", "not json", R"({"code":"x","message":"y"})", R"({"lines":5})"}) EXPECT_TRUE(blamed_lines(error).empty()) << error;
+  for (const char* error : {"", "{}", "not json", R"({"code":"x","message":"y"})", R"({"lines":5})"})
+    EXPECT_TRUE(blamed_lines(error).empty()) << error;
 }
 
 TEST(BatchStatusWords, AreReadInEverySpellingSeen) {
@@ -178,8 +196,10 @@ TEST(BatchStatusWords, AreReadInEverySpellingSeen) {
   EXPECT_EQ(parse_batch_status("Cancelling"), BatchStatus::cancelling);
   EXPECT_EQ(parse_batch_status("paused"), BatchStatus::unknown);
   EXPECT_FALSE(is_terminal(BatchStatus::unknown));
-  for (const char* word : {"completed", "failed", "expired", "cancelled"}) EXPECT_TRUE(is_terminal(parse_batch_status(word))) << word;
-  for (const char* word : {"validating", "in_progress", "finalizing", "cancelling"}) EXPECT_FALSE(is_terminal(parse_batch_status(word))) << word;
+  for (const char* word : {"completed", "failed", "expired", "cancelled"})
+    EXPECT_TRUE(is_terminal(parse_batch_status(word))) << word;
+  for (const char* word : {"validating", "in_progress", "finalizing", "cancelling"})
+    EXPECT_FALSE(is_terminal(parse_batch_status(word))) << word;
 }
 
 }  // namespace
