@@ -3,6 +3,7 @@
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
+#include <algorithm>
 #include <map>
 #include <stdexcept>
 
@@ -122,6 +123,12 @@ void forget_attempts(BulkTransaction& tx, const ShardContents& contents, const s
   if (!tried.empty()) tx.run(queries::forget_attempts, {array_of(tried, [](RequestId id) { return id.value; })});
 }
 
+void drop_wishes(BulkTransaction& tx, const std::vector<Settlement>& settled) {
+  const auto by_id = [](const Settlement& a, const Settlement& b) { return a.request < b.request; };
+  const auto [first, last] = std::minmax_element(settled.begin(), settled.end(), by_id);
+  tx.run(queries::drop_wishes, {std::to_string(first->request.value), std::to_string(last->request.value)});
+}
+
 bool settle_chunk(Database& database, Term term, ShardId shard, const ShardContents& contents, const SettleChunk& chunk) {
   if (chunk.settled.empty() && chunk.returned.empty()) return true;
   const FlowChanges changes = count(contents, chunk);
@@ -139,10 +146,14 @@ bool settle_chunk(Database& database, Term term, ShardId shard, const ShardConte
   if (!chunk.settled.empty()) {
     copy_in(tx, shard, ran, contents, chunk.settled);
     forget_attempts(tx, contents, chunk.settled);
+    drop_wishes(tx, chunk.settled);
   }
   if (!chunk.returned.empty()) queue_again(tx, contents, chunk.returned);
   tx.run(queries::store_progress, {std::to_string(shard.value), to_hex(contents.decided.bytes())});
   announce(tx, changes);
+  if (!chunk.returned.empty()) {
+    tx.run(queries::cancel_wished, {array_of(chunk.returned, [](const Return& r) { return r.request.value; })});
+  }
   tx.commit();
   return true;
 }

@@ -85,7 +85,8 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
                             after.due_in.count(), keep_lease, before.reserved);
   if (saved.empty()) return SaveResult::lost;
   const Tokens growth = after.reserved - before.reserved;
-  if (growth != 0 && tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth).affected_rows() == 0)
+  if (growth != 0 &&
+      tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth, after.id.value).affected_rows() == 0)
     throw NoRoom{};
   if (after.state == ShardState::merged && before.state != ShardState::merged) release_members(tx, after);
   return SaveResult::saved;

@@ -26,6 +26,8 @@ BEGIN
       WHEN 'batchd_producer' THEN
         GRANT INSERT (model, endpoint, job, key, priority, deadline, body), SELECT (id, job, key) ON batchd.request TO batchd_producer;
         GRANT USAGE ON SEQUENCE batchd.request_id TO batchd_producer;
+        GRANT EXECUTE ON FUNCTION batchd.cancel_request(bigint), batchd.cancel_job(text), batchd.retry_request(bigint),
+          batchd.retry_job(text), batchd.set_priority(text, int) TO batchd_producer;
       WHEN 'batchd_worker' THEN
         GRANT SELECT ON batchd.request, batchd.request_key, batchd.instance, batchd.job_progress, batchd.totals, batchd.result,
           batchd.request_status TO batchd_worker;
@@ -34,6 +36,11 @@ BEGIN
           batchd.total, batchd.retry, batchd.request_attempt, batchd.deployment, batchd.replica, batchd.role, batchd.shard,
           batchd.shard_member, batchd.shard_progress TO batchd_worker;
         GRANT USAGE ON SEQUENCE batchd.shard_id TO batchd_worker;
+        GRANT SELECT ON batchd.pause TO batchd_worker;
+        GRANT SELECT, DELETE ON batchd.cancel_wish TO batchd_worker;
+        GRANT EXECUTE ON FUNCTION batchd.cancel_returned(bigint[], boolean), batchd.cancel_request(bigint), batchd.cancel_job(text),
+          batchd.retry_request(bigint), batchd.retry_job(text), batchd.set_priority(text, int), batchd.pause(text), batchd.resume(text)
+          TO batchd_worker;
         GRANT EXECUTE ON FUNCTION batchd.make_partitions(int), batchd.retire_partition(interval), batchd.retire_shards(interval) TO batchd_worker;
       WHEN 'batchd_reader' THEN
         GRANT SELECT ON batchd.request, batchd.result, batchd.result_history, batchd.request_status, batchd.job_progress, batchd.totals

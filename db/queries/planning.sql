@@ -17,14 +17,17 @@ LEFT JOIN LATERAL (SELECT count(*) AS due, min(due_at) AS oldest
                    FROM (SELECT y.due_at FROM batchd.retry y WHERE y.flow = f.flow AND y.due_at <= statement_timestamp()
                          ORDER BY y.flow, y.due_at LIMIT 100000) first) d ON f.returned > 0
 WHERE (f.queued > 0 OR f.returned > 0) AND (f.queued > 0 OR d.due > 0)
+  AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope = 'job:' || f.job)
 ORDER BY f.priority DESC, f.deadline, f.waiting_since, f.flow
 LIMIT 10000;
 
 -- name: deployment_loads
 -- Configured deployments with what is reserved, staged and live there: touches live shards only.
 SELECT d.name, d.provider, d.model, d.enqueued_token_limit, d.reserved, coalesce(s.staged, 0), coalesce(s.staged_tokens, 0),
-       coalesce(s.live, 0), coalesce(d.paused_until > clock_timestamp(), false) AS paused, coalesce(d.pause_reason, '')
+       coalesce(s.live, 0), p.asked OR coalesce(d.paused_until > clock_timestamp(), false) AS paused,
+       CASE WHEN p.asked THEN 'asked' ELSE coalesce(d.pause_reason, '') END
 FROM batchd.deployment d
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM batchd.pause w WHERE w.scope IN ('all', 'deployment:' || d.name)) AS asked) p
 LEFT JOIN (SELECT deployment,
                   count(*) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged,
                   sum(tokens) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged_tokens,

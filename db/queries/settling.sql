@@ -37,3 +37,12 @@ SELECT f.flow, f.model, f.endpoint, f.job, f.priority, f.deadline, u.returned,
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
      AS u (flow, returned, succeeded, failed, cancelled, expired, input, output)
 JOIN batchd.flow f ON f.flow = u.flow;
+
+-- name: cancel_wished
+-- Cancels those of the returned members that nobody wants any more.
+SELECT batchd.cancel_returned($1::bigint[], true) WHERE EXISTS (SELECT FROM batchd.cancel_wish);
+
+-- name: drop_wishes
+-- Forgets the wishes of members that are settled: a paid answer wins.
+DELETE FROM batchd.cancel_wish w
+WHERE w.request_id BETWEEN $1::bigint AND $2::bigint AND EXISTS (SELECT FROM batchd.answer a WHERE a.request_id = w.request_id);

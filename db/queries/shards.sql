@@ -54,10 +54,14 @@ WHERE s.id = $1::bigint AND s.owner = $2::bigint AND s.state = $3 AND s.attempt 
 RETURNING s.deployment, s.requests;
 
 -- name: move_reservation
--- Moves a deployment's ledger; growth only into room that is there, and not while it is paused or no longer configured.
-UPDATE batchd.deployment SET reserved = reserved + $2::bigint
-WHERE name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_token_limit AND configured
-                                         AND NOT coalesce(paused_until > clock_timestamp(), false)));
+-- Moves a deployment's ledger; growth only into room that is there, and not while the deployment, everything, or a job with
+-- requests in the shard is paused, or the deployment is no longer configured.
+UPDATE batchd.deployment d SET reserved = reserved + $2::bigint
+WHERE d.name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_token_limit AND configured
+  AND NOT coalesce(paused_until > clock_timestamp(), false)
+  AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope IN ('all', 'deployment:' || d.name))
+  AND NOT EXISTS (SELECT FROM batchd.pause p JOIN batchd.flow f ON p.scope = 'job:' || f.job
+                  JOIN batchd.shard_member m ON m.flow = f.flow WHERE m.shard_id = $3::bigint)));
 
 -- name: release_progress
 -- Forgets a merged shard's bitmap, telling how many members it showed as decided.

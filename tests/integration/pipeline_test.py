@@ -328,6 +328,105 @@ class Outcomes(Stack):
         self.assertEqual("succeeded", state())
 
 
+class Commands(Stack):
+    """The SQL functions with which people steer work under way."""
+
+    def slow_sim(self):
+        self.sim("--fast", "--running", "1s")
+
+    def test_a_pause_of_everything_stops_submissions_and_survives_a_restart(self):
+        self.sim("--fast")
+        self.sql("SELECT batchd.pause('all')")
+        daemon = self.serve()
+        self.enqueue([chat(f"prompt {i}") for i in range(10)])
+        for _ in range(2):
+            until("the metric", lambda: daemon.metric('batchd_lane_paused{deployment="mini",reason="asked"}') == 1)
+            until("the planner has looked", lambda: daemon.metric('batchd_loop_age_seconds{loop="plan"}') is not None)
+            self.assertEqual(10, self.number_of("SELECT queued FROM batchd.job_progress"))
+            self.assertEqual(0, self.ledger()["calls"]["create_batch"])
+            daemon.stop()
+            daemon.start()
+        self.assertEqual("t", self.sql("SELECT batchd.resume('all')"))
+        self.assertEqual("f", self.sql("SELECT batchd.resume('all')"))
+        self.settled(10)
+
+    def test_a_paused_job_waits_while_another_goes_on(self):
+        self.sim("--fast")
+        self.sql("SELECT batchd.pause('job:waits')")
+        self.enqueue([chat(f"waits {i}") for i in range(10)], job="waits")
+        self.serve()
+        self.enqueue([chat(f"goes {i}") for i in range(10)], job="goes")
+        self.settled(10)
+        self.assertEqual("goes", self.sql("SELECT DISTINCT q.job FROM batchd.result r JOIN batchd.request q ON q.id = r.request_id"))
+        self.sql("SELECT batchd.resume('job:waits')")
+        self.settled(20)
+
+    def test_a_scope_that_is_none_is_refused(self):
+        for scope in ("", "everything", "job:", "jobs:x"):
+            with self.assertRaisesRegex(AssertionError, "pause_scope_is_all_or_job_or_deployment"):
+                self.sql(f"SELECT batchd.pause('{scope}')")
+
+    def test_what_waits_is_cancelled_at_once_and_without_a_daemon(self):
+        ids = self.enqueue([chat(f"prompt {i}") for i in range(10)], job="j")
+        self.assertEqual("t", self.sql(f"SELECT batchd.cancel_request({ids[3]})"))
+        self.assertEqual("f", self.sql(f"SELECT batchd.cancel_request({ids[3]})"))
+        self.assertEqual("f", self.sql("SELECT batchd.cancel_request(999999)"))
+        self.conserved()
+        self.assertEqual(9, self.number_of("SELECT batchd.cancel_job('j')"))
+        self.assertEqual({("cancelled", "cancelled", 0)}, set(self.outcomes().values()))
+        self.conserved()
+        self.sim("--fast")
+        self.serve()
+        self.enqueue([chat("another job")], job="k")
+        self.settled(11)
+        self.assertEqual(1, self.ledger()["requests_executed"])
+
+    def test_in_flight_a_paid_answer_wins_and_what_comes_back_unanswered_is_cancelled(self):
+        self.slow_sim()
+        self.serve()
+        ids = self.enqueue([chat("answered"), asking_for("429", "not answered"), asking_for("missing", "not mentioned")], job="j")
+        until("in flight", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'submitted'") == 1)
+        self.assertEqual(3, self.number_of("SELECT batchd.cancel_job('j')"))
+        self.settled(3)
+        self.assertEqual(["succeeded", "cancelled", "cancelled"], [self.outcomes()[id][0] for id in ids])
+        self.assertEqual(0, self.number_of("SELECT count(*) FROM batchd.cancel_wish"))
+        self.assertEqual(3, self.ledger()["requests_executed"])
+
+    def test_failed_requests_can_be_tried_again_and_succeeded_ones_cannot(self):
+        self.sim("--fast")
+        self.serve(retry='max_attempts = 1\nbase_delay = "20ms"\nmax_delay = "50ms"')
+        ids = self.enqueue([asking_for("once-429", "again"), chat("fine"), asking_for("once-missing", "also")], job="j")
+        self.settled(3)
+        self.assertEqual(["failed", "succeeded", "failed"], [self.outcomes()[id][0] for id in ids])
+        self.assertEqual("f", self.sql(f"SELECT batchd.retry_request({ids[1]})"))
+        self.assertEqual("t", self.sql(f"SELECT batchd.retry_request({ids[0]})"))
+        self.conserved()
+        self.assertEqual(1, self.number_of("SELECT batchd.retry_job('j')"))
+        until("all succeeded", lambda: self.number_of("SELECT count(*) FROM batchd.result WHERE outcome = 'succeeded'") == 3)
+        self.assertEqual(2, self.number_of("SELECT count(*) FROM batchd.result_history"))
+        self.conserved()
+
+    def test_a_job_can_be_given_another_priority_while_it_waits(self):
+        for job in ("first", "second"):
+            self.enqueue([chat(f"{job} {i}") for i in range(10)], job=job)
+        self.assertEqual(1, self.number_of("SELECT batchd.set_priority('second', 7)"))
+        self.sim("--fast")
+        self.serve(planner='linger = "50ms"\nmax_requests = 10')
+        self.settled(20)
+        order = self.sql("SELECT r.job FROM batchd.result a JOIN batchd.request r ON r.id = a.request_id GROUP BY r.job "
+                         "ORDER BY min(a.shard_id)").split()
+        self.assertEqual(["second", "first"], order)
+
+    def test_producers_may_cancel_and_not_pause(self):
+        self.sql("GRANT batchd_producer TO CURRENT_USER")
+        as_producer = "SET ROLE batchd_producer; SELECT batchd."
+        self.assertEqual("f", self.sql(as_producer + "cancel_request(1)"))
+        self.assertEqual("0", self.sql(as_producer + "retry_job('j')"))
+        for call in ("pause('all')", "resume('all')", "queue_settled_again('{1}')", "cancel_queued('{1}', 1)"):
+            with self.assertRaisesRegex(AssertionError, "permission denied"):
+                self.sql(as_producer + call)
+
+
 class Retention(Stack):
     def test_what_was_settled_long_ago_leaves_with_its_answers_and_keys_and_what_was_not_stays(self):
         self.sim("--fast")
