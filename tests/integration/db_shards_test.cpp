@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -197,19 +198,22 @@ TEST_F(Shards, TwoReplicasRacingNeverOversubscribe) {
   uploaded(first, 20);
   const auto mine = wait(store.lease(first, ShardState::uploaded, 10, {}));
   const auto yours = wait(store.lease(second, ShardState::uploaded, 10, {}));
-  const auto race = [this](Term term, const std::vector<Shard>& shards) {
-    boost::asio::io_context own;
+  // The loops outlive the pool's work: a pool thread lets go of a loop a moment after it has resumed it.
+  boost::asio::io_context here_loop;
+  boost::asio::io_context other_loop;
+  const auto race = [this](boost::asio::io_context& own, Term term, const std::vector<Shard>& shards) {
     int saved = 0;
     for (const Shard& shard : shards) {
       saved += run_task(own, store.save(term, shard, batchd::apply(shard, Intended{}), true)) == SaveResult::saved ? 1 : 0;
     }
     return saved;
   };
-  auto other = std::async(std::launch::async, race, second, yours);
-  const int here = race(first, mine);
+  auto other = std::async(std::launch::async, race, std::ref(other_loop), second, yours);
+  const int here = race(here_loop, first, mine);
   EXPECT_EQ(here + other.get(), 5);
   EXPECT_EQ(sql.number("SELECT reserved FROM batchd.deployment"), 50);
   EXPECT_EQ(sql.number("SELECT sum(reserved) FROM batchd.shard"), 50);
+  pool.join();
 }
 
 TEST_F(Shards, AProvidersLiveBatchesAreListed) {
