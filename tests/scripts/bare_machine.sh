@@ -62,6 +62,7 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+mkdir -p "$place"
 chmod 0755 "$place"  # it becomes the / of users who are not root
 if [ ! -x "$place/bin/bash" ]; then
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -E '/debian/?$' | head -n 1 || true)
