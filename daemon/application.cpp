@@ -1,12 +1,11 @@
 #include "application.hpp"
 
 #include "admin/admin_server.hpp"
-#include "credentials.hpp"
 #include "db/migrator.hpp"
 #include "db/pg_store.hpp"
 #include "log.hpp"
 #include "metrics.hpp"
-#include "provider/openai_api.hpp"
+#include "providers.hpp"
 #include "reporter.hpp"
 #include "runtime/blocking_pool.hpp"
 #include "runtime/clock.hpp"
@@ -59,7 +58,7 @@ class Application {
   int run();
 
  private:
-  void make_providers();
+  void make_routes();
   void make_stages();
   /// The first loop: waits for the database, then starts the others and keeps the heartbeat.
   Task<void> supervise();
@@ -78,9 +77,7 @@ class Application {
   Database database_;
   PgStore store_;
   Spool spool_;
-  std::deque<Credential> credentials_;
-  std::deque<HttpProvider> http_providers_;
-  std::map<std::string, Provider*> providers_;
+  Providers providers_;
   std::map<std::string, Route> routes_;
   Reporter reporter_;
   AdminServer admin_;
@@ -125,29 +122,16 @@ Application::Application(const Config& config, Log& log, Metrics& metrics)
       database_(database_settings(config.database)),
       store_(database_, pool_, metrics),
       spool_(config.limits.state_dir, config.limits.disk),
+      providers_(config, metrics, log),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
       session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
-  make_providers();
+  make_routes();
 }
 
-void Application::make_providers() {
-  for (const ProviderConfig& provider : config_.providers) {
-    Credential& credential = credentials_.emplace_back(provider, log_);
-    ProviderSettings settings;
-    settings.name = provider.name;
-    settings.kind = provider.kind;
-    settings.endpoint = provider.endpoint;
-    settings.api_version = provider.api_version;
-    settings.organization = provider.organization;
-    settings.project = provider.project;
-    settings.api_key = [&credential] { return credential.current(); };
-    settings.http.ca_file = provider.ca_file;
-    settings.http.user_agent = "batchd/" BATCHD_VERSION;
-    providers_[provider.name] = &http_providers_.emplace_back(std::move(settings), metrics_, log_);
-  }
+void Application::make_routes() {
   for (const DeploymentConfig& deployment : config_.deployments) {
-    Provider* const provider = providers_.at(deployment.provider);
+    Provider* const provider = providers_.by_name().at(deployment.provider);
     const ProviderLimits& limits = provider->limits();
     routes_[deployment.name] = {provider, deployment.provider, std::min(config_.planner.max_requests, limits.max_requests),
                                 std::min(config_.planner.max_bytes, limits.max_bytes), deployment.enqueued_token_limit};
@@ -175,7 +159,7 @@ void Application::make_stages() {
   stages_.emplace_back(std::move(planner), 1);
   stages_.emplace_back(std::make_unique<UploadStage>(*context_, spool_), uploads_at_once);
   stages_.emplace_back(std::make_unique<SubmitStage>(*context_, submit), submissions_at_once);
-  for (const auto& [name, provider] : providers_) {
+  for (const auto& [name, provider] : providers_.by_name()) {
     stages_.emplace_back(
         std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}),
         1);
@@ -239,7 +223,7 @@ Task<bool> Application::start() {
                                                            metrics_,
                                                            bells_,
                                                            busy_,
-                                                           providers_,
+                                                           providers_.by_name(),
                                                            routes_,
                                                            instance,
                                                            {config_.retry.base_delay, config_.retry.max_delay}});

@@ -28,7 +28,7 @@ ALLOWED = {
 }
 
 # Parts of the wiring that have files of their own beside daemon/application.cpp.
-APPLICATION = {"application", "credentials", "reporter"}
+APPLICATION = {"application", "credentials", "providers", "reporter"}
 
 # Ports: interfaces that a higher layer sees although it may not see the adapter behind them.
 PORTS = {"db/store.hpp": {"stages", "admin"}, "provider/provider.hpp": {"stages", "admin"}}
