@@ -18,7 +18,9 @@ boost::json::value errors_of(const Batch& batch) {
   for (const auto& error : batch.errors) {
     boost::json::object entry{{"code", error.code}, {"message", error.message}};
     entry["param"] = error.param ? boost::json::value(*error.param) : boost::json::value(nullptr);
-    entry["line"] = error.line ? boost::json::value(*error.line) : boost::json::value(nullptr);
+    entry["line"] = !error.line          ? boost::json::value(nullptr)
+                    : error.line_as_text ? boost::json::value(std::to_string(*error.line))
+                                         : boost::json::value(*error.line);
     data.push_back(std::move(entry));
   }
   return boost::json::object{{"object", "list"}, {"data", std::move(data)}};
@@ -110,6 +112,7 @@ std::vector<InputError> validate(const Batch& batch, bool deployment_known, std:
                "url");
   }
   if (!deployment_known) return one("model_not_found", "The model deployment '" + input.model + "' does not exist.", 1, "model");
+  if (auto poisoned = errors_of(input.poisoned); !poisoned.empty()) return poisoned;
   if (!batch.holds_tokens) {
     return one("token_limit_exceeded",
                "Enqueued token limit reached for " + input.model + ". Limit: " + std::to_string(limit) +

@@ -81,6 +81,9 @@ std::optional<ApiError> BatchCalls::check_input(const Context& context, const St
                     "input_file_id"};
   }
   const auto& facts = *file->facts;
+  if (any(facts.poisoned, Poison::create))
+    return ApiError{400, "invalid_request", "The input file has a request that is not accepted by this model.", "input_file_id",
+                    "invalid_request"};
   if (world_.settings.quota_mode == QuotaMode::late || !facts.errors.empty() || !world_.quota.known(facts.model))
     return std::nullopt;
   const auto limit = world_.quota.limit(facts.model);

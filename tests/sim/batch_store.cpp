@@ -76,7 +76,7 @@ void BatchStore::step(Batch& batch, TimePoint at) {
       batch.errors = validate(batch, quota_.known(batch.model), quota_.limit(batch.model));
       if (batch.errors.empty()) return enter(batch, BatchState::in_progress, at, settings_.running);
       for (const auto& error : batch.errors) {
-        if (error.code == "token_limit_exceeded") continue;
+        if (error.code == "token_limit_exceeded" || error.asked_for) continue;
         ledger_.violation("batch " + batch.id + " refused: " + error.code + ": " + error.message +
                           (error.line ? " (line " + std::to_string(*error.line) + ")" : ""));
         break;

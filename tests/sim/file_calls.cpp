@@ -53,6 +53,9 @@ Reply FileCalls::keep(const Context& context, UploadForm& form, const RequestHea
   file->purpose = "batch";
   file->content = form.take_file();
   file->facts = form.take_facts();
+  if (any(file->facts->poisoned, Poison::upload))
+    return error_reply(context.call.dialect,
+                       {400, "jsonlValidationFailed", "The file has a line that is not accepted.", "file", "invalid_request"});
   file->bytes = file->content->size();
   file->created = time;
   file->processed_at = context.call.azure() ? time + settings.file_pending : time;

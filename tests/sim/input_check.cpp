@@ -84,6 +84,8 @@ void InputCheck::accept(const RequestLine& read) {
   }
   facts.tokens += record.tokens;
   facts.will_fail += counts_as_completed(record.outcome) ? 0 : 1;
+  if (read.poison() != Poison::none && facts.poisoned.size() < most_errors)
+    facts.poisoned.push_back({read.poison(), facts.requests});
   if (facts.requests > most_requests) return;
   records_.append(reinterpret_cast<const char*>(&record), sizeof record);
   if (records_.size() >= flush_bytes) flush();

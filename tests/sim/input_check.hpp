@@ -2,6 +2,7 @@
 // file is InputFacts: its requests as an array on disk, and the few facts that decide whether a batch may run.
 #pragma once
 
+#include "poison.hpp"
 #include "request_line.hpp"
 #include "spool_file.hpp"
 
@@ -22,7 +23,8 @@ struct InputFacts {
   std::string url;
   std::string model;
   bool has_bom = false;
-  std::vector<InputError> errors;  ///< the first hundred
+  std::vector<InputError> errors;      ///< the first hundred
+  std::vector<PoisonedLine> poisoned;  ///< the first hundred
 };
 
 class InputCheck {

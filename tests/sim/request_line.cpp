@@ -1,6 +1,7 @@
 #include "request_line.hpp"
 
 #include "json_scanner.hpp"
+#include "poison.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -39,6 +40,7 @@ void RequestLine::check(std::string_view line) {
   record_ = {};
   prompt_bytes_ = 0;
   has_messages_ = false;
+  poison_ = Poison::none;
   seen_ = 0;
   JsonScanner in(line);
   if (in.peek() == '\0' && in.at_end()) {
@@ -160,6 +162,10 @@ bool RequestLine::read_kind(JsonScanner& in, bool prefixed) {
   if (prefixed) {
     if (!kind.starts_with("sim:")) return true;
     kind.remove_prefix(4);
+  }
+  if (const auto poison = poison_named(kind)) {
+    poison_ = *poison;
+    return true;
   }
   const auto outcome = outcome_named(kind);
   if (!outcome)

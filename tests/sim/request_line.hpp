@@ -22,7 +22,12 @@ struct InputError {
   std::string message;
   std::optional<std::int64_t> line;  ///< counted from 1
   std::optional<std::string> param;
+  bool line_as_text = false;  ///< shown as "7" instead of 7
+  bool asked_for = false;     ///< by the prompt itself: no fault of the client
 };
+
+/// How the line of a request poisons its file; see poison.hpp.
+enum class Poison : std::uint8_t { none, line, string_line, silent, create, upload };
 
 /// Fixed in size, so that a file's requests are an array on disk.
 struct RequestRecord {
@@ -50,6 +55,7 @@ class RequestLine {
   const RequestRecord& record() const { return record_; }
   const std::string& url() const { return url_; }
   const std::string& model() const { return model_; }
+  Poison poison() const { return poison_; }
 
  private:
   bool read_member(JsonScanner& in, const RawString& key);
@@ -78,6 +84,7 @@ class RequestLine {
   std::optional<InputError> error_;
   std::uint64_t prompt_bytes_ = 0;
   bool has_messages_ = false;
+  Poison poison_ = Poison::none;
   unsigned seen_ = 0;  ///< a bit for each of custom_id, method, url, body, model
 };
 
