@@ -226,7 +226,10 @@ std::string PgCluster::fresh_database(bool migrated) {
   const std::string name = "test_" + std::to_string(++databases_);
   admin.run("CREATE DATABASE " + name + (migrated ? " TEMPLATE batchd_template" : ""));
   // A copy is an installation of its own.
-  if (migrated) Sql(url(name)).run("UPDATE batchd.instance SET id = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12)");
+  if (migrated) {
+    Sql(url(name)).run(
+        "UPDATE batchd.instance SET database_oid = NULL, id = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12)");
+  }
   return name;
 }
 

@@ -137,7 +137,7 @@ class Stack(unittest.TestCase):
         self.database = f"t{self.number}"
         self.psql(f"CREATE DATABASE {self.database} TEMPLATE template", "postgres")
         # A clone of a database must not share its name with another instance.
-        self.sql("UPDATE batchd.instance SET id = encode(sha256(random()::text::bytea), 'hex')::varchar(12)")
+        self.sql("UPDATE batchd.instance SET database_oid = NULL, id = encode(sha256(random()::text::bytea), 'hex')::varchar(12)")
         self.url = self.url_of(self.database)
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="batchd-test."))
         self.addCleanup(shutil.rmtree, self.place, True)
