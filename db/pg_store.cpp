@@ -65,6 +65,15 @@ std::int64_t touch(Database& database, const char* sql, const Args&... args) {
   return transact(database, [&](Transaction& tx) { return static_cast<std::int64_t>(tx.run(sql, args...).affected_rows()); });
 }
 
+std::vector<std::string> retry_at_once(Database& database, const std::string& provider) {
+  return transact(database, [&](Transaction& tx) {
+    std::vector<std::string> lifted;
+    for (const auto& row : tx.run(queries::lift_account_pauses, provider)) lifted.push_back(row[0].as<std::string>());
+    for (const std::string& deployment : lifted) tx.run(queries::hurry_shards, deployment);
+    return lifted;
+  });
+}
+
 void check_schema(Database& database) {
   const SchemaReport report = Migrator(database).check();
   if (!report.ok()) throw StoreError(report.sentence);
@@ -137,6 +146,10 @@ Task<void> PgStore::pause_deployment(std::string_view deployment, std::string_vi
 
 Task<void> PgStore::resume_deployment(std::string_view deployment) {
   return run([&db = database_, name = std::string(deployment)] { touch(db, queries::resume_deployment, name); });
+}
+
+Task<std::vector<std::string>> PgStore::retry_account(std::string_view provider) {
+  return run([&db = database_, name = std::string(provider)] { return retry_at_once(db, name); });
 }
 
 Task<void> PgStore::ping() {

@@ -47,6 +47,7 @@ class PgStore final : public Store {
   Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
   Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) override;
   Task<void> resume_deployment(std::string_view deployment) override;
+  Task<std::vector<std::string>> retry_account(std::string_view provider) override;
 
   Task<StoreGauges> gauges() override;
   Task<std::vector<JobProgress>> jobs(int most) override;

@@ -156,6 +156,9 @@ class Store {
   /// Stops new submissions of a deployment for `duration` (zero: until resumed), with a reason from a closed set.
   virtual Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) = 0;
   virtual Task<void> resume_deployment(std::string_view deployment) = 0;
+  /// A provider's credential is another one now: lifts the pauses that its account's failures made, and makes due what waits
+  /// there after a failure. Returns the deployments that had such failures.
+  virtual Task<std::vector<std::string>> retry_account(std::string_view provider) = 0;
 
   // Looking -------------------------------------------------------------------------------------------------------------
   virtual Task<StoreGauges> gauges() = 0;

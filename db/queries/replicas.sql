@@ -67,3 +67,12 @@ WHERE name = $1;
 -- name: resume_deployment
 -- Lets submissions go on.
 UPDATE batchd.deployment SET paused_until = NULL, pause_reason = NULL WHERE name = $1 AND paused_until IS NOT NULL;
+
+-- name: lift_account_pauses
+-- Ends what failures of a provider's account have paused, or had paused until a moment ago; a person's pause stays.
+UPDATE batchd.deployment SET paused_until = NULL, pause_reason = NULL WHERE provider = $1 AND pause_reason = 'account' RETURNING name;
+
+-- name: hurry_shards
+-- Makes due what waits after a failure. The lease is not touched: a step under way sets its own time when it is saved.
+UPDATE batchd.shard SET due_at = clock_timestamp()
+WHERE deployment = $1 AND state <> 'closed' AND failures > 0 AND due_at > clock_timestamp();

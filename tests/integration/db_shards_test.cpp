@@ -192,6 +192,22 @@ TEST_F(Shards, NothingIsReservedWhilePausedOrNoLongerConfigured) {
   EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::saved);
 }
 
+TEST_F(Shards, AnotherCredentialMakesDueWhatWaitedForIt) {
+  const Term term = planner(1000);
+  uploaded(term, 2);
+  auto shards = wait(store.lease(term, ShardState::uploaded, 2, {}));
+  for (Shard& shard : shards)
+    ASSERT_EQ(wait(store.save(term, shard, batchd::apply(shard, Delayed{Milliseconds{60'000}, "{}"}), false)), SaveResult::saved);
+  EXPECT_TRUE(wait(store.retry_account("prov")).empty()) << "what waits for other reasons goes on waiting";
+  wait(store.pause_deployment("dep", "account", Milliseconds{3'600'000}));
+  EXPECT_TRUE(wait(store.retry_account("other")).empty());
+  EXPECT_EQ(wait(store.deployments()).at(0).pause_reason, "account");
+  EXPECT_TRUE(wait(store.lease(term, ShardState::uploaded, 2, {})).empty());
+  EXPECT_EQ(wait(store.retry_account("prov")), std::vector<std::string>{"dep"});
+  EXPECT_FALSE(wait(store.deployments()).at(0).paused);
+  EXPECT_EQ(wait(store.lease(term, ShardState::uploaded, 2, {})).size(), 2U);
+}
+
 TEST_F(Shards, TwoReplicasRacingNeverOversubscribe) {
   const Term first = planner(50);
   const Term second = join();
