@@ -20,9 +20,10 @@ ALLOWED = {
     "spool": {"core", "runtime", "log", "config", "metrics"},
     "db": {"core", "runtime", "log", "config", "metrics"},
     "stages": {"core", "runtime", "log", "config", "metrics", "spool"},
+    "local": {"core"},  # a private PostgreSQL's processes: POSIX only
     "admin": {"core", "runtime", "log", "config", "metrics"},
     "application": {"core", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin"},
-    "cli": {"core", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin", "application"},
+    "cli": {"core", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin", "local", "application"},
     "main": {"cli"},
     "sim": set(),  # shares no code with the daemon: a shared bug would hide itself
 }
