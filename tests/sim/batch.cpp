@@ -13,6 +13,7 @@ boost::json::value text_or_null(const std::string& text) {
 }
 
 boost::json::value errors_of(const Batch& batch) {
+  if (batch.state == BatchState::failed && batch.fate.errors) return *batch.fate.errors;
   if (batch.errors.empty()) return nullptr;
   boost::json::array data;
   for (const auto& error : batch.errors) {
@@ -48,17 +49,6 @@ boost::json::object usage_of(const Batch& batch) {
 }
 
 }  // namespace
-
-std::string_view name_of(BatchState state) {
-  constexpr std::array<std::string_view, 8> names = {"validating", "failed",  "in_progress", "finalizing",
-                                                     "completed",  "expired", "cancelling",  "cancelled"};
-  return names[static_cast<std::size_t>(state)];
-}
-
-bool terminal(BatchState state) {
-  return state == BatchState::failed || state == BatchState::completed || state == BatchState::expired ||
-         state == BatchState::cancelled;
-}
 
 boost::json::object describe(const Batch& batch, TimePoint time) {
   boost::json::object out{{"id", batch.id},

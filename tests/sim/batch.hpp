@@ -2,7 +2,9 @@
 // brought up to date by whoever looks.
 #pragma once
 
+#include "batch_state.hpp"
 #include "execution.hpp"
+#include "fate.hpp"
 #include "settings.hpp"
 
 #include <boost/json/object.hpp>
@@ -16,10 +18,8 @@
 
 namespace sim {
 
-enum class BatchState : std::uint8_t { validating, failed, in_progress, finalizing, completed, expired, cancelling, cancelled };
-
-std::string_view name_of(BatchState state);
-bool terminal(BatchState state);
+/// What a client meets that asks for a batch whose time is over at the provider.
+enum class Vanished : std::uint8_t { no, not_found, error_200 };
 
 struct Batch {
   std::string id;
@@ -36,6 +36,9 @@ struct Batch {
   std::uint64_t tokens = 0;
   bool holds_tokens = false;
   bool window_accepted = true;
+  bool foreign = false;
+  Vanished vanished = Vanished::no;
+  Fate fate;
 
   BatchState state = BatchState::validating;
   TimePoint due;  ///< when the present state ends, unless it is terminal

@@ -1,5 +1,7 @@
 #include "batch_calls.hpp"
 
+#include "foreign.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
@@ -80,6 +82,7 @@ std::optional<ApiError> BatchCalls::check_input(const Context& context, const St
                     "Input file '" + id + "' is in 'pending' state. Only files with status 'Processed' are accepted.",
                     "input_file_id"};
   }
+  if (file->foreign) return ApiError{400, "invalidPayload", "The file has no content.", "input_file_id"};
   const auto& facts = *file->facts;
   if (any(facts.poisoned, Poison::create))
     return ApiError{400, "invalid_request", "The input file has a request that is not accepted by this model.", "input_file_id",
@@ -104,6 +107,7 @@ Reply BatchCalls::create(const Context& context, const std::string& body) {
   if (const auto fault = check(context, asked)) return refuse(world_, call, *fault);
   const std::string file_id(asked.at("input_file_id").get_string());
   const auto file = world_.files.find(context.resource, file_id);
+  if (file != nullptr) note_touch(world_, call, file->foreign);
   if (const auto fault = check_input(context, file.get(), file_id)) return error_reply(call.dialect, *fault);
 
   const auto time = now();
@@ -114,6 +118,7 @@ Reply BatchCalls::create(const Context& context, const std::string& body) {
   wanted.window_accepted = asked.at("completion_window") == "24h";
   wanted.metadata = asked.contains("metadata") ? asked.at("metadata") : boost::json::value(nullptr);
   wanted.listed_at = time + context.hide;
+  wanted.fate = context.fate;
   const auto& batch = world_.batches.create(std::move(wanted), *file, time);
   Reply reply = json_reply(create_status(call), describe(batch, time));
   if (call.azure()) {
@@ -125,7 +130,11 @@ Reply BatchCalls::create(const Context& context, const std::string& body) {
 
 Reply BatchCalls::get(const Context& context) {
   const auto* const batch = world_.batches.find(context.resource, context.call.id);
-  return batch == nullptr ? missing(context) : json_reply(200, describe(*batch, now()));
+  if (batch == nullptr || batch->vanished == Vanished::not_found) return missing(context);
+  if (batch->vanished == Vanished::no) return json_reply(200, describe(*batch, now()));
+  auto reply = missing(context);
+  reply.status = 200;
+  return reply;
 }
 
 Reply BatchCalls::list(const Context& context, const RequestHead& head) {
@@ -162,12 +171,13 @@ Reply BatchCalls::list(const Context& context, const RequestHead& head) {
 
 Reply BatchCalls::cancel(const Context& context) {
   auto* const batch = world_.batches.find(context.resource, context.call.id);
-  if (batch == nullptr) return missing(context);
+  if (batch == nullptr || batch->vanished != Vanished::no) return missing(context);
+  note_touch(world_, context.call, batch->foreign);
   if (batch->over()) {
-    return error_reply(context.call.dialect,
-                       {409, "conflict", "Cannot cancel a batch with status '" + std::string(name_of(batch->state)) + "'."});
+    return error_reply(context.call.dialect, {409, world_.settings.cancel_conflict,
+                                              "Cannot cancel a batch with status '" + std::string(name_of(batch->state)) + "'."});
   }
-  world_.batches.cancel(*batch, now());
+  world_.batches.cancel(*batch, now(), context.fate);
   return json_reply(200, describe(*batch, now()));
 }
 

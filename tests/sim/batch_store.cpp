@@ -23,8 +23,6 @@ void BatchStore::advance(TimePoint time) {
 }
 
 Batch& BatchStore::create(Batch batch, const StoredFile& input, TimePoint time) {
-  batch.id = ids_.batch_id();
-  batch.number = static_cast<std::uint32_t>(batches_.size());
   batch.input_file_id = input.id;
   batch.input = input.facts;
   batch.model = input.facts->model;
@@ -35,9 +33,32 @@ Batch& BatchStore::create(Batch batch, const StoredFile& input, TimePoint time) 
   batch.listed_at = std::max(batch.listed_at, time + settings_.list_lag);
   // An input that will be refused for what is in it holds no tokens.
   if (batch.input->errors.empty()) batch.holds_tokens = quota_.take(batch.resource, batch.model, batch.tokens);
-  enter(batch, BatchState::validating, time, settings_.validating);
   ledger_.batch_created();
   if (!used_inputs_.insert(input.id).second) ledger_.input_used_again();
+  auto& kept = keep(std::move(batch));
+  kept.entered[0] = time;
+  enter(kept, BatchState::validating, time, settings_.validating);
+  if (kept.fate.skips(BatchState::validating)) advance(time);
+  return kept;
+}
+
+Batch& BatchStore::add_foreign(Batch batch, BatchState state, TimePoint time) {
+  batch.foreign = true;
+  batch.expires_at = time + std::chrono::hours(24 * 365);
+  batch.listed_at = time;
+  batch.fate.hold = state;
+  if (!terminal(state) && batch.tokens > 0) batch.holds_tokens = quota_.take(batch.resource, batch.model, batch.tokens);
+  auto& kept = keep(std::move(batch));
+  kept.entered[0] = time;
+  kept.entered[static_cast<std::size_t>(state)] = time;
+  kept.state = state;
+  kept.due = TimePoint::max();
+  return kept;
+}
+
+Batch& BatchStore::keep(Batch batch) {
+  batch.id = ids_.batch_id();
+  batch.number = static_cast<std::uint32_t>(batches_.size());
   batches_.push_back(std::make_unique<Batch>(std::move(batch)));
   auto& kept = *batches_.back();
   live_.push_back(&kept);
@@ -45,15 +66,20 @@ Batch& BatchStore::create(Batch batch, const StoredFile& input, TimePoint time) 
   return kept;
 }
 
-Batch* BatchStore::find(const std::string& resource, const std::string& id) {
+Batch* BatchStore::find(const std::string& id) {
   const auto found = by_id_.find(id);
-  return found == by_id_.end() || found->second->resource != resource ? nullptr : found->second;
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+Batch* BatchStore::find(const std::string& resource, const std::string& id) {
+  auto* const found = find(id);
+  return found == nullptr || found->resource != resource ? nullptr : found;
 }
 
 std::vector<Batch*> BatchStore::list(const std::string& resource, TimePoint time) {
   std::vector<Batch*> out;
   for (auto at = batches_.rbegin(); at != batches_.rend(); ++at) {
-    if ((*at)->resource == resource && (*at)->listed_at <= time) out.push_back(at->get());
+    if ((*at)->resource == resource && (*at)->listed_at <= time && (*at)->vanished == Vanished::no) out.push_back(at->get());
   }
   return out;
 }
@@ -62,15 +88,37 @@ bool BatchStore::needs_input(const std::string& file_id) const {
   return std::any_of(live_.begin(), live_.end(), [&](const Batch* batch) { return batch->input_file_id == file_id; });
 }
 
-void BatchStore::cancel(Batch& batch, TimePoint time) {
+void BatchStore::cancel(Batch& batch, TimePoint time, const Fate& fate) {
   if (batch.state == BatchState::cancelling) return;
-  if (batch.state == BatchState::in_progress)
-    run(batch, share_done(batch, time), settings_.cancelled_lines ? Rest::cancelled : Rest::absent);
+  if (fate.end || fate.hold) batch.fate = fate;
+  if (fate.end) batch.fate.after = BatchState::cancelling;
+  if (batch.state == BatchState::in_progress && can_run(batch)) {
+    const bool all = batch.fate.ends_after(BatchState::cancelling) && *batch.fate.end == BatchState::completed;
+    const double done = static_cast<double>(share_done(batch, time)) / std::max(batch.requests, 1u);
+    run_as_fated(batch, all ? 1 : done, settings_.cancelled_lines ? Rest::cancelled : Rest::absent);
+  }
   enter(batch, BatchState::cancelling, time, settings_.cancelling);
+}
+
+void BatchStore::end(Batch& batch, const Fate& fate, TimePoint time) {
+  batch.fate = fate;
+  end(batch, time);
+}
+
+void BatchStore::hold(Batch& batch, BatchState state, Milliseconds time_held, TimePoint time) {
+  batch.fate.hold = state;
+  batch.fate.hold_for = time_held;
+  if (batch.state == state) batch.due = time_held.count() == 0 ? TimePoint::max() : time + time_held;
+}
+
+void BatchStore::release(Batch& batch, TimePoint time) {
+  batch.fate.hold.reset();
+  if (!batch.over()) batch.due = std::min(batch.due, time);
 }
 
 /// `at` is when the present state ends.
 void BatchStore::step(Batch& batch, TimePoint at) {
+  if (batch.fate.ends_after(batch.state) || batch.foreign) return end(batch, at);
   switch (batch.state) {
     case BatchState::validating:
       batch.errors = validate(batch, quota_.known(batch.model), quota_.limit(batch.model));
@@ -83,10 +131,10 @@ void BatchStore::step(Batch& batch, TimePoint at) {
       }
       return enter(batch, BatchState::failed, at, {});
     case BatchState::in_progress:
-      run(batch, batch.requests, Rest::absent);
+      run_as_fated(batch, 1, Rest::absent);
       return enter(batch, BatchState::finalizing, at, settings_.finalizing);
     case BatchState::finalizing:
-      publish(batch, at);
+      if (batch.fate.files) publish(batch, at);
       return enter(batch, BatchState::completed, at, {});
     case BatchState::cancelling:
       publish(batch, at);
@@ -94,6 +142,32 @@ void BatchStore::step(Batch& batch, TimePoint at) {
     default:
       return;
   }
+}
+
+/// Out of whatever state, to the end that its fate names; what has run before then has run.
+void BatchStore::end(Batch& batch, TimePoint at) {
+  const bool cancelling = batch.state == BatchState::cancelling;
+  const auto state = batch.fate.end.value_or(cancelling ? BatchState::cancelled : BatchState::completed);
+  if (batch.execution == nullptr && can_run(batch)) {
+    const bool expires = state == BatchState::expired, completes = state == BatchState::completed || batch.fate.kind;
+    const double done = static_cast<double>(share_done(batch, at)) / std::max(batch.requests, 1u);
+    const bool any = batch.fate.share || completes || expires || state == BatchState::cancelled;
+    if (any) run_as_fated(batch, completes ? 1 : done, expires ? Rest::expired : Rest::absent);
+  }
+  if (batch.fate.files && !batch.foreign) publish(batch, at);
+  if (state == BatchState::failed) batch.errors = {{"internal_error", "The batch failed for reasons of the service.", {}, {}}};
+  enter(batch, state, at, {});
+}
+
+/// False when the input is none to run: refused for what is in it, or somebody else's.
+bool BatchStore::can_run(const Batch& batch) const {
+  return batch.input != nullptr && batch.input->errors.empty() && batch.requests <= most_requests(batch.dialect);
+}
+
+/// `share` and `rest` unless the batch's fate has its own.
+void BatchStore::run_as_fated(Batch& batch, double share, Rest rest) {
+  const auto& fate = batch.fate;
+  run(batch, static_cast<std::uint32_t>(fate.share.value_or(share) * batch.requests + 0.5), fate.rest.value_or(rest));
 }
 
 void BatchStore::expire(Batch& batch) {
@@ -105,9 +179,11 @@ void BatchStore::expire(Batch& batch) {
 }
 
 void BatchStore::enter(Batch& batch, BatchState state, TimePoint at, Milliseconds lasts) {
+  const auto& fate = batch.fate;
   batch.state = state;
-  batch.entered[static_cast<std::size_t>(state)] = at;
-  batch.due = at + lasts;
+  if (!fate.skips(state)) batch.entered[static_cast<std::size_t>(state)] = at;
+  batch.due = at + (fate.skips(state) ? Milliseconds(0) : lasts);
+  if (fate.hold == state) batch.due = fate.hold_for.count() == 0 ? TimePoint::max() : at + fate.hold_for;
   if (!batch.over()) return;
   if (state == BatchState::failed) used_inputs_.erase(batch.input_file_id);
   ledger_.batch_ended(std::string(name_of(state)));
@@ -135,6 +211,8 @@ void BatchStore::run(Batch& batch, std::uint32_t requests, Rest rest) {
   execution->answer_bytes = settings_.answer_bytes;
   execution->executed = requests;
   execution->rest = rest;
+  execution->lost = batch.fate.lost;
+  execution->kind = batch.fate.kind;
   measure(*execution, batch.number);
   batch.completed = execution->completed;
   batch.failed = execution->failed;
@@ -154,7 +232,7 @@ void BatchStore::measure(Execution& execution, std::uint32_t batch_number) {
     const auto index = order[at];
     const auto& record = records[index];
     const bool ran = at < execution.executed;
-    if (!ran && execution.rest == Rest::absent) break;
+    if (at >= execution.listed()) break;
     if (ran && only_once(record.outcome) && ledger_.struck_before(record.prompt)) execution.relented.insert(index);
     const auto outcome = ran                               ? execution.outcome_of(index, record)
                          : execution.rest == Rest::expired ? Outcome::expired

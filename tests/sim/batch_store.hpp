@@ -27,8 +27,19 @@ class BatchStore {
 
   Batch& create(Batch batch, const StoredFile& input, TimePoint time);
   Batch* find(const std::string& resource, const std::string& id);
-  /// The batch is not over.
-  void cancel(Batch& batch, TimePoint time);
+  /// In whichever resource.
+  Batch* find(const std::string& id);
+  /// Somebody else's: nothing of it runs, and it stays as it is until told otherwise.
+  Batch& add_foreign(Batch batch, BatchState state, TimePoint time);
+
+  /// The batch is not over. `fate` decides where the cancellation leads, when it says so.
+  void cancel(Batch& batch, TimePoint time, const Fate& fate = {});
+  /// Ends it now as `fate` says. The batch is not over.
+  void end(Batch& batch, const Fate& fate, TimePoint time);
+  /// Lets it hang in `state` when it comes there, or is there; `time_held` 0: until released.
+  void hold(Batch& batch, BatchState state, Milliseconds time_held, TimePoint time);
+  /// The present state ends now.
+  void release(Batch& batch, TimePoint time);
 
   /// Of a resource, newest first, those that lists show at `time`.
   std::vector<Batch*> list(const std::string& resource, TimePoint time);
@@ -39,6 +50,10 @@ class BatchStore {
   void step(Batch& batch, TimePoint at);
   void enter(Batch& batch, BatchState state, TimePoint at, Milliseconds lasts);
   void expire(Batch& batch);
+  Batch& keep(Batch batch);
+  bool can_run(const Batch& batch) const;
+  void end(Batch& batch, TimePoint at);
+  void run_as_fated(Batch& batch, double share, Rest rest);
   void run(Batch& batch, std::uint32_t requests, Rest rest);
   void measure(Execution& execution, std::uint32_t batch_number);
   void publish(Batch& batch, TimePoint at);

@@ -1,14 +1,15 @@
 #include "control_calls.hpp"
 
+#include "control_batches.hpp"
+#include "foreign.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
 namespace sim {
 namespace {
 
-Reply complaint(int status, const std::string& message) {
-  return json_reply(status, boost::json::object{{"error", message}});
-}
+constexpr std::string_view batches_path = "/sim/batches/";
 
 boost::json::object detail(const Batch& batch) {
   return {{"id", batch.id},
@@ -20,7 +21,8 @@ boost::json::object detail(const Batch& batch) {
           {"requests", batch.requests},
           {"tokens", batch.tokens},
           {"completed", batch.completed},
-          {"failed", batch.failed}};
+          {"failed", batch.failed},
+          {"foreign", batch.foreign}};
 }
 
 }  // namespace
@@ -35,6 +37,7 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     return reply;
   }
   if (post && head.path == "/sim/faults") return add_faults(body);
+  if (post && (head.path == "/sim/foreign" || head.path.starts_with(batches_path))) return change(head.path, body);
   if (head.method == "DELETE" && head.path == "/sim/faults") {
     world_.faults.clear();
     return json_reply(200, boost::json::object{{"pending", 0}});
@@ -43,8 +46,22 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     reset_();
     return json_reply(200, boost::json::object{{"reset", true}});
   }
-  return complaint(
-      404, "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST /sim/reset.");
+  return complaint(404,
+                   "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
+                   "/sim/foreign, POST /sim/batches/{id}/cancel, end, state, vanish, and POST /sim/reset.");
+}
+
+/// What a test does to the world by hand.
+Reply ControlCalls::change(const std::string& path, const std::string& body) {
+  boost::system::error_code error;
+  const auto wish = body.empty() ? boost::json::value(boost::json::object()) : boost::json::parse(body, error);
+  if (error) return complaint(400, "The body is not JSON.");
+  if (path.starts_with(batches_path)) return control_batch(world_, path.substr(batches_path.size()), wish);
+  ForeignWish foreign;
+  if (const auto fault = read_foreign(wish, foreign)) return complaint(400, *fault);
+  const auto made = make_foreign(world_, foreign);
+  return json_reply(200, boost::json::object{{"batches", boost::json::array(made.batches.begin(), made.batches.end())},
+                                             {"files", boost::json::array(made.files.begin(), made.files.end())}});
 }
 
 Reply ControlCalls::ledger(const RequestHead& head) {
@@ -55,7 +72,9 @@ Reply ControlCalls::ledger(const RequestHead& head) {
   out["faults_pending"] = world_.faults.pending();
   out["faults_struck"] = world_.faults.struck();
   std::map<std::string, std::uint64_t> by_status;
-  for (const auto& batch : world_.batches.all()) ++by_status[std::string(name_of(batch->state))];
+  std::uint64_t foreign = 0;
+  for (const auto& batch : world_.batches.all()) ++(batch->foreign ? foreign : by_status[std::string(name_of(batch->state))]);
+  out["foreign_batches"] = foreign;
   boost::json::object statuses;
   for (const auto& [status, count] : by_status) statuses[status] = count;
   out["batches"] = std::move(statuses);

@@ -19,6 +19,7 @@ class ControlCalls {
  private:
   Reply ledger(const RequestHead& head);
   Reply add_faults(const std::string& body);
+  Reply change(const std::string& path, const std::string& body);
 
   std::shared_ptr<World> shared_;  ///< a long answer needs it to its end
   World& world_;

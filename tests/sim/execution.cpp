@@ -2,6 +2,7 @@
 
 #include "answers.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 namespace sim {
@@ -22,12 +23,12 @@ class ResultSource final : public BodySource {
     constexpr std::size_t enough = 128 * 1024;
     const auto* const records = reinterpret_cast<const RequestRecord*>(mapping_.data());
     const auto start = out.size();
-    for (; at_ < order_.size() && out.size() - start < enough; ++at_) {
+    for (; at_ < execution_->listed() && out.size() - start < enough; ++at_) {
       const auto index = order_[at_];
       const auto& record = records[index];
       if (at_ < execution_->executed) {
         writer_.append(out, file_, index, record, execution_->outcome_of(index, record));
-      } else if (execution_->rest != Rest::absent) {
+      } else {
         writer_.append(out, file_, index, record, execution_->rest == Rest::expired ? Outcome::expired : Outcome::cancelled);
       }
     }
@@ -44,7 +45,13 @@ class ResultSource final : public BodySource {
 
 }  // namespace
 
+std::uint32_t Execution::listed() const {
+  if (rest == Rest::absent) return executed;
+  return std::max(executed, input->requests - std::min(lost, input->requests));
+}
+
 Outcome Execution::outcome_of(std::uint32_t index, const RequestRecord& record) const {
+  if (kind) return only_once(*kind) ? strike_of(*kind) : *kind;
   if (!only_once(record.outcome)) return record.outcome;
   return relented.contains(index) ? Outcome::answered : strike_of(record.outcome);
 }

@@ -28,6 +28,8 @@ struct Execution {
   std::size_t answer_bytes = 0;
   std::uint32_t executed = 0;  ///< requests that ran: the first in shuffled order
   Rest rest = Rest::absent;
+  std::uint32_t lost = 0;                      ///< of those that did not run: so many, the last, have no line all the same
+  std::optional<Outcome> kind;                 ///< of all that ran, whatever they asked for
   std::unordered_set<std::uint32_t> relented;  ///< requests of a once-kind that ran before, so that they succeed
 
   std::uint64_t output_bytes = 0;
@@ -38,6 +40,8 @@ struct Execution {
   std::uint64_t output_tokens = 0;
 
   std::uint64_t bytes(ResultFile file) const { return file == ResultFile::output ? output_bytes : error_bytes; }
+  /// How many have lines, unless their outcome keeps them from it: the first in shuffled order.
+  std::uint32_t listed() const;
   /// What becomes of the request at `index`, which ran.
   Outcome outcome_of(std::uint32_t index, const RequestRecord& record) const;
 };

@@ -14,15 +14,43 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::array fault_names = {
-    "reset_before"sv, "reset_after"sv, "500_before"sv, "500_after"sv,     "502_html"sv, "502_html_after"sv,
-    "503"sv,          "408_after"sv,   "429"sv,        "401"sv,           "403"sv,      "404"sv,
-    "hang"sv,         "hang_after"sv,  "truncate"sv,   "shorten"sv,       "slow"sv,     "empty"sv,
-    "garbage"sv,      "late"sv,        "list_lag"sv,   "file_invisible"sv};
+    "reset_before"sv,   "reset_after"sv, "500_before"sv, "500_after"sv, "502_html"sv, "502_html_after"sv, "503"sv,
+    "408_after"sv,      "429"sv,         "401"sv,        "403"sv,       "404"sv,      "hang"sv,           "hang_after"sv,
+    "truncate"sv,       "shorten"sv,     "slow"sv,       "empty"sv,     "garbage"sv,  "late"sv,           "list_lag"sv,
+    "file_invisible"sv, "fate"sv,        "insert"sv};
 
 std::string text_of(const boost::json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
   if (value.is_int64()) return std::to_string(value.get_int64());
   return {};
+}
+
+std::optional<std::string> read_duration(const boost::json::value& member, Milliseconds& into) {
+  try {
+    into = parse_duration(text_of(member));
+    return std::nullopt;
+  } catch (const std::invalid_argument& e) {
+    return std::string("delay: ") + e.what();
+  }
+}
+
+bool is_count(const boost::json::value& member) {
+  return member.is_int64() && member.get_int64() >= 1;
+}
+
+/// What the fault does; who it strikes is the rule's.
+std::optional<std::string> read_fault_member(std::string_view key, const boost::json::value& member, Fault& fault) {
+  if (key == "fault") {
+    fault.name = text_of(member);
+    const bool known = std::find(fault_names.begin(), fault_names.end(), fault.name) != fault_names.end();
+    return known ? std::nullopt : std::optional("unknown fault '" + fault.name + "'");
+  }
+  if (key == "retry_after") return fault.retry_after = text_of(member), std::nullopt;
+  if (key == "retry_after_ms") return fault.retry_after_ms = text_of(member), std::nullopt;
+  if (key == "delay") return read_duration(member, fault.delay);
+  if (key == "fate") return read_fate(member, fault.fate);
+  if (key == "count" && is_count(member)) return fault.count = static_cast<std::uint32_t>(member.get_int64()), std::nullopt;
+  return "unknown or unusable member '" + std::string(key) + "'";
 }
 
 }  // namespace
@@ -35,30 +63,16 @@ std::optional<std::string> FaultBook::add(const boost::json::value& value) {
     if (key == "operation") {
       rule.operation = operation_named(text_of(member));
       if (!rule.operation && text_of(member) != "any") return "unknown operation '" + text_of(member) + "'";
-    } else if (key == "fault") {
-      rule.fault.name = text_of(member);
-      if (std::find(fault_names.begin(), fault_names.end(), rule.fault.name) == fault_names.end())
-        return "unknown fault '" + rule.fault.name + "'";
-    } else if (key == "nth" && member.is_int64() && member.get_int64() >= 1) {
+    } else if (key == "nth" && is_count(member)) {
       rule.wait = static_cast<std::uint64_t>(member.get_int64()) - 1;
-    } else if (key == "times" && member.is_int64() && member.get_int64() >= 1) {
+    } else if (key == "times" && is_count(member)) {
       rule.times = static_cast<std::uint64_t>(member.get_int64());
       has_times = true;
     } else if (key == "probability" && member.is_number()) {
       rule.probability = member.to_number<double>();
       has_probability = true;
-    } else if (key == "retry_after") {
-      rule.fault.retry_after = text_of(member);
-    } else if (key == "retry_after_ms") {
-      rule.fault.retry_after_ms = text_of(member);
-    } else if (key == "delay") {
-      try {
-        rule.fault.delay = parse_duration(text_of(member));
-      } catch (const std::invalid_argument& e) {
-        return std::string("delay: ") + e.what();
-      }
-    } else {
-      return "unknown or unusable member '" + std::string(key) + "'";
+    } else if (auto fault = read_fault_member(key, member, rule.fault)) {
+      return fault;
     }
   }
   if (rule.fault.name.empty()) return "member 'fault' is missing";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dialect.hpp"
+#include "fate.hpp"
 #include "settings.hpp"
 
 #include <boost/json/value.hpp>
@@ -20,6 +21,8 @@ struct Fault {
   std::string retry_after;
   std::string retry_after_ms;
   Milliseconds delay{};
+  Fate fate;
+  std::uint32_t count = 1;
 };
 
 class FaultBook {

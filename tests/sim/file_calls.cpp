@@ -1,5 +1,6 @@
 #include "file_calls.hpp"
 
+#include "foreign.hpp"
 #include "upload_form.hpp"
 
 #include <boost/json/array.hpp>
@@ -130,6 +131,7 @@ Reply FileCalls::get(const Context& context) {
 Reply FileCalls::content(const Context& context) {
   const auto file = world_.files.find(context.resource, context.call.id);
   if (file == nullptr) return missing(context);
+  note_touch(world_, context.call, file->foreign);
   Reply reply;
   reply.content_type = "application/octet-stream";
   reply.source = content_of(*file);
@@ -137,7 +139,9 @@ Reply FileCalls::content(const Context& context) {
 }
 
 Reply FileCalls::erase(const Context& context) {
+  const auto file = world_.files.find(context.resource, context.call.id);
   if (!world_.files.erase(context.resource, context.call.id)) return missing(context);
+  note_touch(world_, context.call, file->foreign);
   world_.ledger.file_deleted();
   if (world_.batches.needs_input(context.call.id)) world_.ledger.input_deleted_while_needed();
   return json_reply(200, boost::json::object{{"object", "file"}, {"id", context.call.id}, {"deleted", true}});

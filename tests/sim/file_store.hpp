@@ -31,6 +31,7 @@ struct StoredFile {
   std::shared_ptr<const Execution> execution;  ///< of a result file; neither: it is empty
   ResultFile result = ResultFile::output;
   std::uint64_t number = 0;
+  bool foreign = false;
 };
 
 class FileStore {

@@ -103,6 +103,9 @@ void add_rule_options(CLI::App& app, Settings& s) {
       ->check(CLI::IsMember({"bytes4", "table", "exact"}))
       ->capture_default_str();
   app.add_option("--token-table", s.token_table, "JSON file {prompt: tokens} for --count table");
+  app.add_option("--cancel-conflict", s.cancel_conflict, "Azure's code when a batch that is over is cancelled")
+      ->check(CLI::IsMember({"conflict", "unexpectedEntityState"}))
+      ->capture_default_str();
   app.add_option("--max-files", s.max_files, "files that an Azure resource may hold")->capture_default_str();
   app.add_flag_callback(
       "--inputs-only", [&s] { s.count_outputs = false; }, "--max-files counts uploaded files only");
@@ -116,6 +119,8 @@ void add_answer_options(CLI::App& app, Settings& s) {
   app.add_flag("--cancelled-lines", s.cancelled_lines,
                "requests that a cancel kept from running stand in the error file as batch_cancelled");
   app.add_option("--fault", s.faults, "a fault as POST /sim/faults takes it (may be repeated)")->type_name("JSON");
+  app.add_option("--foreign", s.foreign, "batches, and as many files more, of somebody else in each resource")
+      ->capture_default_str();
   app.add_flag("--light-ledger", s.light_ledger, "keep totals only, not each request that ran (for very long runs)");
 }
 

@@ -59,6 +59,8 @@ struct Settings {
   bool log = false;
   bool resource_per_host = false;
   std::vector<std::string> faults;
+  std::uint32_t foreign = 0;
+  std::string cancel_conflict = "conflict";
 
   bool tls() const { return !tls_cert.empty() || !tls_self_signed.empty(); }
 };

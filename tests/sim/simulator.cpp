@@ -4,6 +4,7 @@
 #include "control_calls.hpp"
 #include "fault_effects.hpp"
 #include "file_calls.hpp"
+#include "foreign.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -41,6 +42,12 @@ void Simulator::reset() {
     const auto rule = boost::json::parse(text, error);
     const auto fault = error ? std::optional<std::string>("not JSON") : fresh->faults.add(rule);
     if (fault) throw std::invalid_argument("--fault " + text + ": " + *fault);
+  }
+  for (const char* const resource : {"azure", "openai"}) {
+    ForeignWish wish;
+    wish.resource = resource;
+    wish.batches = wish.files = settings_.foreign;
+    make_foreign(*fresh, wish);
   }
   world_ = std::move(fresh);
 }
@@ -108,6 +115,8 @@ Task<Reply> Simulator::api(const Call& call, const RequestHead& head, BodyReader
   if (auto instead = reply_instead(*fault, call)) co_return std::move(*instead);
   if (fault->name == "late") co_return co_await perform_late(context, body, fault->delay);
   if (fault->name == "list_lag" || fault->name == "file_invisible") context.hide = fault->delay;
+  context.fate = fault->fate;
+  if (fault->name == "insert") insert_foreign(context, fault->count);
   Reply reply = co_await perform(context, head, body);
   spoil(reply, *fault, call);
   co_return reply;
@@ -141,6 +150,14 @@ Task<Reply> Simulator::perform(const Context& context, const RequestHead& head, 
   if (!text) co_return refuse(*world, context.call, {413, "invalidPayload", "The body is longer than 1 MiB."});
   world->batches.advance(now());
   co_return batches.create(context, *text);
+}
+
+/// Somebody else's batches appear between two pages of a list.
+void Simulator::insert_foreign(const Context& context, std::uint32_t count) {
+  ForeignWish wish;
+  wish.resource = context.resource;
+  wish.batches = count;
+  make_foreign(*world_, wish);
 }
 
 /// The connection breaks now, and the batch is made all the same, later.

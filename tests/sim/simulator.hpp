@@ -22,6 +22,7 @@ class Simulator final : public Service {
   std::optional<Reply> gateway(const Call& call, const RequestHead& head);
   Task<Reply> perform(const Context& context, const RequestHead& head, BodyReader& body);
   Task<Reply> perform_late(const Context& context, BodyReader& body, Milliseconds delay);
+  void insert_foreign(const Context& context, std::uint32_t count);
   void reset();
 
   const Settings& settings_;

@@ -100,6 +100,12 @@ class Sim:
         answer = self.request("POST", "/sim/faults", json.dumps(rule))
         assert answer.status == 200, answer.body
 
+    def control(self, path, **wish):
+        """A call of the control plane, such as control(f"batches/{id}/end", end="failed")."""
+        answer = self.request("POST", "/sim/" + path, json.dumps(wish))
+        assert answer.status == 200, answer.body
+        return answer.json()
+
     def reset(self):
         self.request("POST", "/sim/reset")
 

@@ -33,6 +33,7 @@ struct Context {
   Call call;
   std::string resource;
   Milliseconds hide{};  ///< the new file or batch stays out of sight for this long
+  Fate fate{};          ///< of the new or cancelled batch
 };
 
 /// A refusal that blames the client for breaking a rule: entered in the ledger.
