@@ -19,9 +19,11 @@ boost::json::value errors_of(const Batch& batch) {
   for (const auto& error : batch.errors) {
     boost::json::object entry{{"code", error.code}, {"message", error.message}};
     entry["param"] = error.param ? boost::json::value(*error.param) : boost::json::value(nullptr);
-    entry["line"] = !error.line          ? boost::json::value(nullptr)
-                    : error.line_as_text ? boost::json::value(std::to_string(*error.line))
-                                         : boost::json::value(*error.line);
+    // The documents of Azure's dated versions have the line as text, the others as a number; poison says which it wants.
+    const bool as_text = error.asked_for ? error.line_as_text : batch.dialect == Dialect::azure;
+    entry["line"] = !error.line ? boost::json::value(nullptr)
+                    : as_text   ? boost::json::value(std::to_string(*error.line))
+                                : boost::json::value(*error.line);
     data.push_back(std::move(entry));
   }
   return boost::json::object{{"object", "list"}, {"data", std::move(data)}};

@@ -20,7 +20,10 @@ class Lines(SimTest):
         batch = api.wait(created.json()["id"], "failed")
         self.assertIsNone(batch["output_file_id"])
         self.assertEqual(0, self.sim.ledger()["requests_executed"])
-        return batch["errors"]["data"]
+        errors = batch["errors"]["data"]
+        kinds = (str, type(None)) if api.dialect == "azure" else (int, type(None))
+        self.assertTrue(all(isinstance(error["line"], kinds) for error in errors), errors)
+        return [{**error, "line": error["line"] and int(error["line"])} for error in errors]
 
     def assert_refused(self, content, code, line=None, text="", api=None):
         errors = self.errors_of(content, api)
