@@ -56,6 +56,8 @@ class Application {
  public:
   Application(const Config& config, Log& log, Metrics& metrics);
   int run();
+  /// As a signal would; from any thread while run() has not returned.
+  void ask_to_stop();
 
  private:
   void make_routes();
@@ -238,6 +240,12 @@ Task<bool> Application::start() {
   co_return false;
 }
 
+void Application::ask_to_stop() {
+  asio::post(loop_, [this] {
+    if (!tasks_.stopping()) on_signal();
+  });
+}
+
 void Application::on_signal() {
   if (tasks_.stopping()) {
     log_.warn("stopped.at_once");
@@ -293,9 +301,13 @@ Task<void> Application::leave() {
 }  // namespace
 
 int serve(const Config& config) {
-  std::signal(SIGPIPE, SIG_IGN);
   Log log(parse_log_level(config.log.level).value_or(LogLevel::info),
           parse_log_format(config.log.format).value_or(LogFormat::automatic));
+  return serve(config, log, std::stop_token());
+}
+
+int serve(const Config& config, Log& log, std::stop_token stop) {
+  std::signal(SIGPIPE, SIG_IGN);
   Metrics metrics(BATCHD_VERSION);
   std::unique_ptr<Application> application;
   try {
@@ -304,6 +316,7 @@ int serve(const Config& config) {
     log.error("unusable", {{"error", error.what()}});
     return exit_unusable;
   }
+  const std::stop_callback on_stop(stop, [&application] { application->ask_to_stop(); });
   return application->run();
 }
 

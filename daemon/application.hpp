@@ -2,6 +2,9 @@
 #pragma once
 
 #include "config.hpp"
+#include "log.hpp"
+
+#include <stop_token>
 
 namespace batchd {
 
@@ -9,5 +12,8 @@ namespace batchd {
 /// 1 after a failure, 2 for settings that only turn out unusable here (an address in use, an unusable CA file), 4 when the
 /// database's schema does not fit this program.
 int serve(const Config& config);
+
+/// The same inside of another command, on a thread of its own: it also ends when `stop` is asked for, and `log` hears of it.
+int serve(const Config& config, Log& log, std::stop_token stop);
 
 }  // namespace batchd

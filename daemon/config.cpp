@@ -99,7 +99,9 @@ class Reader {
   void read_all() {
     for (const ConfigKey& key : config_keys()) {
       if (!key.section.ends_with("[]") && !key.fallback.empty()) {
-        assign(key, 0, key.path(), found_elsewhere(std::string(key.fallback), "default"));
+        const auto own = sources_.defaults.find(key.path());
+        const std::string value = own == sources_.defaults.end() ? std::string(key.fallback) : own->second;
+        assign(key, 0, key.path(), found_elsewhere(value, "default"));
       }
     }
     given_.clear();

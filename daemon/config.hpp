@@ -136,7 +136,8 @@ enum class ConfigScope { everything, database };
 struct ConfigSources {
   std::map<std::string, std::string> flags;  ///< by key, such as `database.url`
   Environment environment;
-  std::filesystem::path file;  ///< empty: no file
+  std::filesystem::path file;                     ///< empty: no file
+  std::map<std::string, std::string> defaults{};  ///< a command's own, by key, instead of those of the table
 };
 
 struct LoadedConfig {

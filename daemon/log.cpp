@@ -9,6 +9,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -150,6 +151,19 @@ std::string text_line(std::string_view event, std::initializer_list<LogField> fi
   return out;
 }
 
+/// In quotes, as the JSON lines on stderr have it.
+std::string utc_now() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &parts);
+  std::string thousandths = std::to_string(milliseconds);
+  return '"' + std::string(text, length) + std::string(3 - thousandths.size(), '0') + thousandths + "Z\"";
+}
+
 }  // namespace
 
 std::string_view to_string(LogLevel level) {
@@ -220,6 +234,8 @@ struct Log::Impl {
 
   const bool json;
   spdlog::logger logger;
+  LogListener listener;  // empty: stderr
+  std::mutex listening;
   std::mutex mutex;
   std::map<std::string, Quota, std::less<>> quotas;  // events are a closed set, so this stays small
 };
@@ -227,6 +243,10 @@ struct Log::Impl {
 Log::Log(LogLevel least, LogFormat format)
     : impl_(std::make_unique<Impl>(
           least, format == LogFormat::json || (format == LogFormat::automatic && isatty(STDERR_FILENO) == 0))) {}
+
+Log::Log(LogLevel least, LogListener listener) : impl_(std::make_unique<Impl>(least, true)) {
+  impl_->listener = std::move(listener);
+}
 
 Log::~Log() = default;
 
@@ -237,6 +257,12 @@ void Log::write(LogLevel level, std::string_view event, std::initializer_list<Lo
     const auto admitted = impl_->admit(event);
     if (!admitted) return;
     suppressed = *admitted;
+  }
+  if (impl_->listener) {
+    std::string line = "{\"time\":" + utc_now() + "," + json_line(level, event, fields, suppressed) + "}";
+    const std::lock_guard lock(impl_->listening);
+    impl_->listener(level, event, fields, line);
+    return;
   }
   const std::string line = impl_->json ? json_line(level, event, fields, suppressed) : text_line(event, fields, suppressed);
   impl_->logger.log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));

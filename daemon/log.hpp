@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -35,11 +36,18 @@ struct LogField {
   requires std::is_integral_v<Integer> LogField(std::string_view k, Integer v) : key(k), value(static_cast<std::int64_t>(v)) {}
 };
 
+/// Hears a line instead of stderr: what it says in parts, and as it would have been written, without a line break. Any thread
+/// may call it, one at a time.
+using LogListener =
+    std::function<void(LogLevel level, std::string_view event, std::initializer_list<LogField> fields, std::string_view line)>;
+
 class Log {
  public:
   /// Writes to stderr. Warnings and errors of one event are limited to one line a second; what was left out is counted
   /// in the next line's `suppressed` field.
   Log(LogLevel least, LogFormat format);
+  /// Writes nothing: `listener` gets the lines, as JSON.
+  Log(LogLevel least, LogListener listener);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
