@@ -76,6 +76,23 @@ boost::json::object describe(const Batch& batch, TimePoint time) {
   return out;
 }
 
+Batch as_before(const Batch& batch) {
+  constexpr BatchState order[] = {BatchState::validating, BatchState::in_progress, BatchState::finalizing,
+                                  BatchState::cancelling};
+  auto before = BatchState::validating;
+  for (const auto state : order) {
+    if (state == batch.state) break;
+    if (batch.entered[static_cast<std::size_t>(state)]) before = state;
+  }
+  Batch then = batch;
+  if (batch.state != BatchState::validating) then.entered[static_cast<std::size_t>(batch.state)].reset();
+  then.state = before;
+  then.errors.clear();
+  then.output_file_id.clear();
+  then.error_file_id.clear();
+  return then;
+}
+
 std::vector<InputError> validate(const Batch& batch, bool deployment_known, std::uint64_t limit) {
   const auto& input = *batch.input;
   const auto one = [](std::string code, std::string message, std::optional<std::int64_t> line = {},

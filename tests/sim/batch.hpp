@@ -57,6 +57,9 @@ struct Batch {
   bool over() const { return terminal(state); }
 };
 
+/// As it was one state ago; as it is when it has not moved yet.
+Batch as_before(const Batch& batch);
+
 /// As the API shows it, at `time`.
 boost::json::object describe(const Batch& batch, TimePoint time);
 

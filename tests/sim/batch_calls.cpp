@@ -92,10 +92,23 @@ std::optional<ApiError> BatchCalls::check_input(const Context& context, const St
   const auto limit = world_.quota.limit(facts.model);
   if (world_.quota.held(context.resource, facts.model) + facts.tokens <= limit) return std::nullopt;
   world_.quota.take(context.resource, facts.model, facts.tokens);  // refused, and counted as such
-  return ApiError{400, "invalidPayload",
-                  "token_limit_exceeded: Enqueued token limit reached for " + facts.model + ". Limit: " + std::to_string(limit) +
-                      " enqueued tokens. Please try again once some in_progress batches have been completed.",
-                  std::nullopt, "token_limit_exceeded"};
+  return quota_refusal(facts.model, limit);
+}
+
+/// The wording is nowhere documented: --fast-refusal chooses where the code stands.
+ApiError BatchCalls::quota_refusal(const std::string& model, std::uint64_t limit) const {
+  const std::string code = "token_limit_exceeded";
+  const auto& form = world_.settings.fast_refusal;
+  const bool named = form == "both" || form == "message" || form == "429";
+  ApiError error{400, "invalidPayload",
+                 "Enqueued token limit reached for " + model + ". Limit: " + std::to_string(limit) +
+                     " enqueued tokens. Please try again once some in_progress batches have been completed."};
+  if (named) error.message = code + ": " + error.message;
+  if (form == "429") error.status = 429;
+  if (form == "code") error.azure_code = code;
+  if (form == "inner") error.inner_code = code;
+  if (form == "both" || form == "code" || form == "429") error.openai_code = code;
+  return error;
 }
 
 Reply BatchCalls::create(const Context& context, const std::string& body) {
@@ -121,17 +134,23 @@ Reply BatchCalls::create(const Context& context, const std::string& body) {
   wanted.fate = context.fate;
   const auto& batch = world_.batches.create(std::move(wanted), *file, time);
   Reply reply = json_reply(create_status(call), describe(batch, time));
-  if (call.azure()) {
-    reply.headers.emplace_back("deployment-enqueued-tokens", std::to_string(world_.quota.held(context.resource, batch.model)));
+  const auto& headers = world_.settings.enqueued_headers;
+  if (call.azure() && headers != "absent") {
+    const auto tokens = headers == "file" ? batch.tokens : world_.quota.held(context.resource, batch.model);
+    reply.headers.emplace_back("deployment-enqueued-tokens", std::to_string(tokens));
     reply.headers.emplace_back("deployment-maximum-enqueued-tokens", std::to_string(world_.quota.limit(batch.model)));
   }
   return reply;
 }
 
+boost::json::object BatchCalls::shown(const Context& context, const Batch& batch) const {
+  return context.older ? describe(as_before(batch), now()) : describe(batch, now());
+}
+
 Reply BatchCalls::get(const Context& context) {
   const auto* const batch = world_.batches.find(context.resource, context.call.id);
   if (batch == nullptr || batch->vanished == Vanished::not_found) return missing(context);
-  if (batch->vanished == Vanished::no) return json_reply(200, describe(*batch, now()));
+  if (batch->vanished == Vanished::no) return json_reply(200, shown(context, *batch));
   auto reply = missing(context);
   reply.status = 200;
   return reply;
@@ -150,6 +169,7 @@ Reply BatchCalls::list(const Context& context, const RequestHead& head) {
     if (!number) return refuse(world_, call, bad("'limit' must be a whole number between 1 and 100.", "limit"));
     limit = *number;
   }
+  if (world_.settings.page_size > 0) limit = std::min(limit, world_.settings.page_size);
   const auto time = now();
   const auto batches = world_.batches.list(context.resource, time);
   auto first = batches.begin();
@@ -160,7 +180,7 @@ Reply BatchCalls::list(const Context& context, const RequestHead& head) {
   }
   const auto last = first + std::min<std::ptrdiff_t>(limit, batches.end() - first);
   boost::json::array data;
-  for (auto at = first; at != last; ++at) data.push_back(describe(**at, time));
+  for (auto at = first; at != last; ++at) data.push_back(shown(context, **at));
   return json_reply(
       200, boost::json::object{{"object", "list"},
                                {"data", std::move(data)},

@@ -19,6 +19,8 @@ class BatchCalls {
  private:
   std::optional<ApiError> check(const Context& context, const boost::json::object& asked) const;
   std::optional<ApiError> check_input(const Context& context, const StoredFile* file, const std::string& id) const;
+  ApiError quota_refusal(const std::string& model, std::uint64_t limit) const;
+  boost::json::object shown(const Context& context, const Batch& batch) const;
   Reply missing(const Context& context) const;
 
   World& world_;

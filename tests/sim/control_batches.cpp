@@ -67,8 +67,12 @@ Reply control_batch(World& world, const std::string& what, const boost::json::va
   if (verb == "cancel") return cancel(world, *batch, wish);
   if (verb == "end") return end(world, *batch, wish);
   if (verb == "state") return state(world, *batch, wish.get_object());
+  if (verb == "shape") {
+    const auto fault = read_shape(wish, world.shapes.by_id[batch->id]);
+    return fault ? complaint(400, *fault) : shown(*batch);
+  }
   if (verb == "vanish") return vanish(*batch, wish.get_object());
-  return complaint(404, "a batch can be told cancel, end, state or vanish, not '" + verb + "'");
+  return complaint(404, "a batch can be told cancel, end, state, shape or vanish, not '" + verb + "'");
 }
 
 }  // namespace sim

@@ -37,7 +37,8 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     return reply;
   }
   if (post && head.path == "/sim/faults") return add_faults(body);
-  if (post && (head.path == "/sim/foreign" || head.path.starts_with(batches_path))) return change(head.path, body);
+  if (post && (head.path == "/sim/foreign" || head.path == "/sim/shape" || head.path.starts_with(batches_path)))
+    return change(head.path, body);
   if (head.method == "DELETE" && head.path == "/sim/faults") {
     world_.faults.clear();
     return json_reply(200, boost::json::object{{"pending", 0}});
@@ -46,9 +47,10 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     reset_();
     return json_reply(200, boost::json::object{{"reset", true}});
   }
-  return complaint(404,
-                   "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
-                   "/sim/foreign, POST /sim/batches/{id}/cancel, end, state, vanish, and POST /sim/reset.");
+  return complaint(
+      404,
+      "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
+      "/sim/foreign, POST /sim/shape, POST /sim/batches/{id}/cancel, end, state, shape, vanish, and POST /sim/reset.");
 }
 
 /// What a test does to the world by hand.
@@ -57,6 +59,10 @@ Reply ControlCalls::change(const std::string& path, const std::string& body) {
   const auto wish = body.empty() ? boost::json::value(boost::json::object()) : boost::json::parse(body, error);
   if (error) return complaint(400, "The body is not JSON.");
   if (path.starts_with(batches_path)) return control_batch(world_, path.substr(batches_path.size()), wish);
+  if (path == "/sim/shape") {
+    const auto fault = read_shape(wish, world_.shapes.all);
+    return fault ? complaint(400, *fault) : json_reply(200, world_.shapes.all.rules);
+  }
   ForeignWish foreign;
   if (const auto fault = read_foreign(wish, foreign)) return complaint(400, *fault);
   const auto made = make_foreign(world_, foreign);

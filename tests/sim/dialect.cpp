@@ -138,6 +138,8 @@ Reply error_reply(Dialect dialect, const ApiError& error) {
       inner["type"] = "error";
     }
   }
+  if (error.inner_code)
+    inner[dialect == Dialect::azure_v1 ? "inner_error" : "innererror"] = boost::json::object{{"code", *error.inner_code}};
   return json_reply(error.status, boost::json::object{{"error", std::move(inner)}});
 }
 

@@ -61,6 +61,7 @@ struct ApiError {
   std::string message;
   std::optional<std::string> param = std::nullopt;
   std::optional<std::string> openai_code = std::nullopt;
+  std::optional<std::string> inner_code = std::nullopt;  ///< inside innererror, or what a dialect calls it
 };
 
 Reply error_reply(Dialect dialect, const ApiError& error);

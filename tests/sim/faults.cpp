@@ -1,5 +1,7 @@
 #include "faults.hpp"
 
+#include "error_style.hpp"
+
 #include <boost/json/object.hpp>
 
 #include <algorithm>
@@ -14,10 +16,16 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::array fault_names = {
-    "reset_before"sv,   "reset_after"sv, "500_before"sv, "500_after"sv, "502_html"sv, "502_html_after"sv, "503"sv,
-    "408_after"sv,      "429"sv,         "401"sv,        "403"sv,       "404"sv,      "hang"sv,           "hang_after"sv,
-    "truncate"sv,       "shorten"sv,     "slow"sv,       "empty"sv,     "garbage"sv,  "late"sv,           "list_lag"sv,
-    "file_invisible"sv, "fate"sv,        "insert"sv};
+    // without effect
+    "reset_before"sv, "500_before"sv, "502_html"sv, "503"sv, "429"sv, "401"sv, "403"sv, "404"sv, "hang"sv, "half_open"sv,
+    "respond"sv, "reset_reading"sv,
+    // after the effect
+    "reset_after"sv, "500_after"sv, "502_html_after"sv, "408_after"sv, "hang_after"sv, "respond_after"sv, "empty"sv, "garbage"sv,
+    "headers"sv, "shape"sv,
+    // on the way
+    "truncate"sv, "shorten"sv, "slow"sv, "stall"sv,
+    // of certain operations
+    "late"sv, "list_lag"sv, "file_invisible"sv, "fate"sv, "insert"sv, "older"sv, "empty_page"sv, "repeat_page"sv};
 
 std::string text_of(const boost::json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
@@ -30,12 +38,32 @@ std::optional<std::string> read_duration(const boost::json::value& member, Milli
     into = parse_duration(text_of(member));
     return std::nullopt;
   } catch (const std::invalid_argument& e) {
-    return std::string("delay: ") + e.what();
+    return e.what();
   }
+}
+
+std::optional<std::string> read_retry_after(const boost::json::value& member, Fault& fault) {
+  Milliseconds unused{};
+  fault.retry_after = text_of(member);
+  return fault.retry_after.starts_with("in ") ? read_duration(boost::json::value(fault.retry_after.substr(3)), unused)
+                                              : std::nullopt;
 }
 
 bool is_count(const boost::json::value& member) {
   return member.is_int64() && member.get_int64() >= 1;
+}
+
+std::optional<std::string> read_headers(const boost::json::value& member, Fault& fault) {
+  if (!member.is_object()) return "headers: expected an object";
+  for (const auto& [name, text] : member.get_object()) fault.headers.emplace_back(name, text_of(text));
+  return std::nullopt;
+}
+
+std::optional<std::string> read_style(const boost::json::value& member, Fault& fault) {
+  fault.style = text_of(member);
+  const auto& all = error_styles();
+  if (std::find(all.begin(), all.end(), fault.style) != all.end()) return std::nullopt;
+  return "unknown style '" + fault.style + "'";
 }
 
 /// What the fault does; who it strikes is the rule's.
@@ -45,10 +73,18 @@ std::optional<std::string> read_fault_member(std::string_view key, const boost::
     const bool known = std::find(fault_names.begin(), fault_names.end(), fault.name) != fault_names.end();
     return known ? std::nullopt : std::optional("unknown fault '" + fault.name + "'");
   }
-  if (key == "retry_after") return fault.retry_after = text_of(member), std::nullopt;
+  if (key == "retry_after") return read_retry_after(member, fault);
   if (key == "retry_after_ms") return fault.retry_after_ms = text_of(member), std::nullopt;
   if (key == "delay") return read_duration(member, fault.delay);
   if (key == "fate") return read_fate(member, fault.fate);
+  if (key == "shape") return read_shape(member, fault.shape);
+  if (key == "headers") return read_headers(member, fault);
+  if (key == "style") return read_style(member, fault);
+  if (key == "body") return fault.body = member, std::nullopt;
+  if (key == "at" && member.is_int64() && member.get_int64() >= 0)
+    return fault.at = static_cast<std::uint64_t>(member.get_int64()), std::nullopt;
+  if (key == "status" && member.is_int64() && member.get_int64() >= 200 && member.get_int64() <= 599)
+    return fault.status = static_cast<int>(member.get_int64()), std::nullopt;
   if (key == "count" && is_count(member)) return fault.count = static_cast<std::uint32_t>(member.get_int64()), std::nullopt;
   return "unknown or unusable member '" + std::string(key) + "'";
 }

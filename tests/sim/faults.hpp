@@ -5,6 +5,7 @@
 #include "dialect.hpp"
 #include "fate.hpp"
 #include "settings.hpp"
+#include "shape.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -22,7 +23,13 @@ struct Fault {
   std::string retry_after_ms;
   Milliseconds delay{};
   Fate fate;
+  Shape shape;
   std::uint32_t count = 1;
+  std::optional<std::uint64_t> at;  ///< byte of the body
+  int status = 500;
+  std::optional<boost::json::value> body;
+  std::string style;
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 class FaultBook {

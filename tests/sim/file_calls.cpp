@@ -93,6 +93,7 @@ Reply FileCalls::list(const Context& context, const RequestHead& head) {
       return refuse(world_, call, {400, "invalidPayload", "'limit' must be a whole number between 1 and 10000.", "limit"});
     limit = *asked;
   }
+  if (world_.settings.page_size > 0) limit = std::min(limit, world_.settings.page_size);
   const auto order = parameter("order");
   if (pages && !order.empty() && order != "asc" && order != "desc")
     return refuse(world_, call, {400, "invalidPayload", "'order' must be asc or desc.", "order"});

@@ -50,12 +50,15 @@ class BodySource {
 
 /// How a reply is spoilt on its way (POST /sim/faults).
 struct Delivery {
-  bool reset = false;      ///< the connection is reset instead
-  bool hang = false;       ///< nothing is ever sent; the connection stays open until the client leaves
-  bool cut = false;        ///< half the body under its full Content-Length, then a reset
-  bool shorten = false;    ///< half the body under an honest Content-Length
-  Milliseconds before{};   ///< waited before the first byte
-  Milliseconds between{};  ///< waited before each further piece of the body
+  bool reset = false;               ///< the connection is reset instead
+  bool hang = false;                ///< nothing is ever sent; the connection stays open until the client leaves
+  bool cut = false;                 ///< half the body under its full Content-Length, then a reset
+  bool shorten = false;             ///< half the body under an honest Content-Length
+  bool stall = false;               ///< half the body, then silence on a connection that stays open
+  bool half_open = false;           ///< nothing is read or sent any more; the connection stays open
+  std::optional<std::uint64_t> at;  ///< of `cut`, `shorten`, `stall`: after so many bytes instead of half
+  Milliseconds before{};            ///< waited before the first byte
+  Milliseconds between{};           ///< waited before each further piece of the body
 };
 
 struct Reply {

@@ -1,5 +1,7 @@
 #include "http_server.hpp"
 
+#include "settings.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -78,6 +80,7 @@ RequestHead head_of(const http::request_header<>& message, std::optional<std::ui
 std::string reply_head(const Reply& reply, std::uint64_t length, bool keep_alive) {
   std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
                      std::string(http::obsolete_reason(static_cast<http::status>(reply.status)));
+  head += "\r\nDate: " + http_date(now());
   head += "\r\nContent-Type: " + reply.content_type + "\r\nContent-Length: " + std::to_string(length) + "\r\n";
   for (const auto& [name, value] : reply.headers) head += name + ": " + value + "\r\n";
   if (!keep_alive) head += "Connection: close\r\n";
@@ -135,6 +138,7 @@ class Session final : public BodyReader {
     Reply reply = co_await service_.serve(head, *this);
     if (reply.delivery.reset) co_return reset();
     if (reply.delivery.hang) co_return co_await hang();
+    if (reply.delivery.half_open) co_return co_await fall_silent();
     const bool drained = co_await drain();
     const bool complete = co_await send(reply, keep_alive && drained, head.method == "HEAD");
     co_return complete&& keep_alive&& drained;
@@ -185,7 +189,8 @@ class Session final : public BodyReader {
     const auto& delivery = reply.delivery;
     co_await pause(delivery.before);
     const std::uint64_t whole = reply.source ? reply.source->size() : reply.body.size();
-    const std::uint64_t sent = delivery.cut || delivery.shorten ? whole / 2 : whole;
+    const bool partial = delivery.cut || delivery.shorten || delivery.stall;
+    const std::uint64_t sent = partial ? std::min(delivery.at.value_or(whole / 2), whole) : whole;
     std::string bytes = reply_head(reply, delivery.shorten ? sent : whole, keep_alive);
     std::uint64_t left = head_only ? 0 : sent;
     if (!reply.source) bytes.append(reply.body, 0, left);
@@ -198,6 +203,7 @@ class Session final : public BodyReader {
       co_await pause(delivery.between);
     }
     if (delivery.cut) co_return reset();
+    if (delivery.stall) co_return co_await hang();
     co_return true;
   }
 
@@ -240,6 +246,12 @@ class Session final : public BodyReader {
     const asio::mutable_buffer into(scrap.data(), scrap.size());
     socket().expires_never();
     for (error_code error; !error;) co_await socket().async_read_some(into, asio::redirect_error(use_awaitable, error));
+    co_return false;
+  }
+
+  /// Neither reads nor writes, and does not notice when the client leaves; ends long after every client has given up.
+  Task<bool> fall_silent() {
+    co_await pause(std::chrono::hours(1));
     co_return false;
   }
 

@@ -62,6 +62,7 @@ sim::TokenCounter counter_of(const sim::Settings& settings) {
 
 void run(const sim::Settings& settings) {
   const auto counter = counter_of(settings);
+  sim::skew_clock(settings.clock_skew);
   asio::io_context loop(1);
   sim::Simulator simulator(settings, counter);
   sim::HttpServer server(loop, simulator, settings.bind, settings.port, tls_of(settings));

@@ -1,8 +1,11 @@
 #include "settings.hpp"
 
+#include "error_style.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
+#include <ctime>
 #include <stdexcept>
 
 namespace sim {
@@ -15,12 +18,17 @@ std::string text_of(Milliseconds time) {
   return count % 1000 == 0 ? std::to_string(count / 1000) + "s" : std::to_string(count) + "ms";
 }
 
+Milliseconds parse_signed_duration(const std::string& text, bool may_be_negative) {
+  if (may_be_negative && text.starts_with('-')) return -parse_duration(text.substr(1));
+  return parse_duration(text);
+}
+
 void add_duration(CLI::App& app, const std::string& name, Milliseconds& into, const std::string& help) {
   app.add_option_function<std::string>(
          name,
          [&into, name](const std::string& text) {
            try {
-             into = parse_duration(text);
+             into = parse_signed_duration(text, name == "--clock-skew");
            } catch (const std::invalid_argument& error) {
              throw CLI::ValidationError(name, error.what());
            }
@@ -103,6 +111,10 @@ void add_rule_options(CLI::App& app, Settings& s) {
       ->check(CLI::IsMember({"bytes4", "table", "exact"}))
       ->capture_default_str();
   app.add_option("--token-table", s.token_table, "JSON file {prompt: tokens} for --count table");
+  app.add_option("--rate-limit", s.rate_limits,
+                 "calls that a resource may make in a second, minute or hour; OPERATION is one that faults "
+                 "name, or any (may be repeated)")
+      ->type_name("OPERATION=N/UNIT");
   app.add_option("--cancel-conflict", s.cancel_conflict, "Azure's code when a batch that is over is cancelled")
       ->check(CLI::IsMember({"conflict", "unexpectedEntityState"}))
       ->capture_default_str();
@@ -111,6 +123,21 @@ void add_rule_options(CLI::App& app, Settings& s) {
       "--inputs-only", [&s] { s.count_outputs = false; }, "--max-files counts uploaded files only");
   app.add_flag_callback(
       "--lenient", [&s] { s.strict = false; }, "pass over unknown members, fields and parameters instead of refusing them");
+}
+
+void add_oddity_options(CLI::App& app, Settings& s) {
+  app.add_option("--shape", s.shape, "how every batch, file and list looks, as POST /sim/shape takes it")->type_name("JSON");
+  app.add_option("--error-style", s.error_style, "the form of every error object [plain]")->check(CLI::IsMember(error_styles()));
+  app.add_option("--fast-refusal", s.fast_refusal, "where --quota-mode fast names token_limit_exceeded, or with which status")
+      ->check(CLI::IsMember({"both", "code", "message", "inner", "429"}))
+      ->capture_default_str();
+  app.add_option("--enqueued-headers", s.enqueued_headers,
+                 "Azure's deployment-enqueued-tokens: of 'all' jobs of the deployment, of this 'file', or 'absent'")
+      ->check(CLI::IsMember({"all", "file", "absent"}))
+      ->capture_default_str();
+  app.add_option("--page-size", s.page_size, "most entries that a page has, whatever is asked for, 0: no such limit")
+      ->capture_default_str();
+  add_duration(app, "--clock-skew", s.clock_skew, "how far the service's clock is ahead; -5m: behind");
 }
 
 void add_answer_options(CLI::App& app, Settings& s) {
@@ -125,6 +152,29 @@ void add_answer_options(CLI::App& app, Settings& s) {
 }
 
 }  // namespace
+
+namespace {
+
+Milliseconds clock_offset{0};  ///< of the whole process, set once before it serves
+
+}  // namespace
+
+TimePoint now() {
+  return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now()) + clock_offset;
+}
+
+void skew_clock(Milliseconds by) {
+  clock_offset = by;
+}
+
+std::string http_date(TimePoint time) {
+  const std::time_t seconds = unix_seconds(time);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[64];
+  const auto length = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+  return {text, length};
+}
 
 Milliseconds parse_duration(const std::string& text) {
   std::size_t used = 0;
@@ -151,6 +201,7 @@ int read_command_line(int argc, char** argv, Settings& settings, bool& go_on) {
   add_time_options(app, settings);
   add_rule_options(app, settings);
   add_answer_options(app, settings);
+  add_oddity_options(app, settings);
   go_on = false;
   try {
     app.parse(argc, argv);

@@ -12,12 +12,16 @@ namespace sim {
 using Milliseconds = std::chrono::milliseconds;
 using TimePoint = std::chrono::time_point<std::chrono::system_clock, Milliseconds>;
 
-inline TimePoint now() {
-  return std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now());
-}
+/// By the service's clock.
+TimePoint now();
 inline std::int64_t unix_seconds(TimePoint time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
+
+/// As the Date header has it: "Sun, 06 Nov 1994 08:49:37 GMT".
+std::string http_date(TimePoint time);
+/// Sets the service's clock, which now() shows, ahead of the machine's (or behind).
+void skew_clock(Milliseconds by);
 
 enum class QuotaMode { late, fast };
 
@@ -61,6 +65,13 @@ struct Settings {
   std::vector<std::string> faults;
   std::uint32_t foreign = 0;
   std::string cancel_conflict = "conflict";
+  std::vector<std::string> rate_limits;
+  std::string shape;
+  std::string error_style;
+  std::string fast_refusal = "both";
+  std::string enqueued_headers = "all";
+  std::int64_t page_size = 0;  ///< 0: as many as are asked for
+  Milliseconds clock_skew{0};
 
   bool tls() const { return !tls_cert.empty() || !tls_self_signed.empty(); }
 };

@@ -2,6 +2,7 @@
 
 #include "batch_calls.hpp"
 #include "control_calls.hpp"
+#include "error_style.hpp"
 #include "fault_effects.hpp"
 #include "file_calls.hpp"
 #include "foreign.hpp"
@@ -29,6 +30,20 @@ Task<void> create_after(std::shared_ptr<World> world, Context context, std::stri
   BatchCalls(*world).create(context, body);
 }
 
+/// The connection breaks in the middle of the request's body.
+Task<Reply> read_and_reset(BodyReader& body, std::uint64_t after) {
+  std::vector<char> piece(64 * 1024);
+  const std::span<char> into(piece);
+  for (std::uint64_t got = 0; got < after;) {
+    const auto more = co_await body.read(into);
+    if (more == 0) break;
+    got += more;
+  }
+  Reply reply;
+  reply.delivery.reset = true;
+  co_return reply;
+}
+
 }  // namespace
 
 Simulator::Simulator(const Settings& settings, const TokenCounter& counter) : settings_(settings), counter_(counter) {
@@ -37,11 +52,20 @@ Simulator::Simulator(const Settings& settings, const TokenCounter& counter) : se
 
 void Simulator::reset() {
   auto fresh = std::make_shared<World>(settings_, counter_);
+  for (const auto& text : settings_.rate_limits) {
+    if (const auto fault = fresh->rates.add(text)) throw std::invalid_argument("--rate-limit: " + *fault);
+  }
   for (const auto& text : settings_.faults) {
     boost::system::error_code error;
     const auto rule = boost::json::parse(text, error);
     const auto fault = error ? std::optional<std::string>("not JSON") : fresh->faults.add(rule);
     if (fault) throw std::invalid_argument("--fault " + text + ": " + *fault);
+  }
+  if (!settings_.shape.empty()) {
+    boost::system::error_code error;
+    const auto shape = boost::json::parse(settings_.shape, error);
+    const auto fault = error ? std::optional<std::string>("not JSON") : read_shape(shape, fresh->shapes.all);
+    if (fault) throw std::invalid_argument("--shape " + settings_.shape + ": " + *fault);
   }
   for (const char* const resource : {"azure", "openai"}) {
     ForeignWish wish;
@@ -71,7 +95,9 @@ Task<Reply> Simulator::serve(const RequestHead& head, BodyReader& body) {
     std::cerr << "batchd-sim: " << error.what() << '\n';
     reply = error_reply(call->dialect, {500, "internalFailure", error.what()});
   }
-  const int answered = reply.delivery.reset || reply.delivery.hang ? 0 : reply.status;
+  restyle(reply, settings_.error_style);
+  const auto& delivery = reply.delivery;
+  const int answered = delivery.reset || delivery.hang || delivery.half_open ? 0 : reply.status;
   world_->ledger.answered(call->operation, answered);
   if (settings_.log) std::cerr << head.method << ' ' << head.path << ' ' << answered << std::endl;
   co_return reply;
@@ -110,15 +136,34 @@ Task<Reply> Simulator::api(const Call& call, const RequestHead& head, BodyReader
   if (auto refusal = gateway(call, head)) co_return std::move(*refusal);
   Context context{call, call.azure() ? "azure" : "openai", {}};
   if (settings_.resource_per_host) context.resource += '@' + head.host.substr(0, head.host.rfind(':'));
+  if (auto refusal = world->rates.refusal(call, context.resource, now())) co_return std::move(*refusal);
   const auto fault = world->faults.strike(call.operation);
-  if (!fault) co_return co_await perform(context, head, body);
-  if (auto instead = reply_instead(*fault, call)) co_return std::move(*instead);
-  if (fault->name == "late") co_return co_await perform_late(context, body, fault->delay);
-  if (fault->name == "list_lag" || fault->name == "file_invisible") context.hide = fault->delay;
-  context.fate = fault->fate;
-  if (fault->name == "insert") insert_foreign(context, fault->count);
-  Reply reply = co_await perform(context, head, body);
-  spoil(reply, *fault, call);
+  Reply reply;
+  if (fault) {
+    reply = co_await struck(context, *fault, head, body);
+  } else {
+    reply = co_await perform(context, head, body);
+    reshape(reply, call.operation, world->shapes, {});
+  }
+  co_return reply;
+}
+
+/// A call that a fault strikes: before its effect, instead of it, or after.
+Task<Reply> Simulator::struck(Context context, const Fault& fault, const RequestHead& head, BodyReader& body) {
+  const auto world = world_;
+  const auto& call = context.call;
+  if (auto instead = reply_instead(fault, call)) co_return std::move(*instead);
+  if (fault.name == "late") co_return co_await perform_late(context, body, fault.delay);
+  if (fault.name == "reset_reading") co_return co_await read_and_reset(body, fault.at.value_or(0));
+  if (fault.name == "list_lag" || fault.name == "file_invisible") context.hide = fault.delay;
+  if (fault.name == "insert") insert_foreign(context, fault.count);
+  context.fate = fault.fate;
+  context.older = fault.name == "older";
+  RequestHead heard = head;
+  if (fault.name == "repeat_page") heard.query.erase("after");
+  Reply reply = co_await perform(context, heard, body);
+  reshape(reply, call.operation, world->shapes, fault.shape);
+  spoil(reply, fault, call);
   co_return reply;
 }
 

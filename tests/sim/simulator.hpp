@@ -19,6 +19,7 @@ class Simulator final : public Service {
  private:
   Task<Reply> control(const RequestHead& head, BodyReader& body);
   Task<Reply> api(const Call& call, const RequestHead& head, BodyReader& body);
+  Task<Reply> struck(Context context, const Fault& fault, const RequestHead& head, BodyReader& body);
   std::optional<Reply> gateway(const Call& call, const RequestHead& head);
   Task<Reply> perform(const Context& context, const RequestHead& head, BodyReader& body);
   Task<Reply> perform_late(const Context& context, BodyReader& body, Milliseconds delay);

@@ -7,6 +7,7 @@
 #include "ids.hpp"
 #include "ledger.hpp"
 #include "quota.hpp"
+#include "rate_limit.hpp"
 #include "settings.hpp"
 #include "tokens.hpp"
 
@@ -26,6 +27,8 @@ struct World {
   FileStore files;
   BatchStore batches{settings, files, quota, ledger, ids};
   FaultBook faults{settings.seed};
+  Shapes shapes;
+  RateLimiter rates;
 };
 
 /// An API call that passed the gateway: what is asked for, of which resource, and how its effect is to be delayed.
@@ -34,6 +37,7 @@ struct Context {
   std::string resource;
   Milliseconds hide{};  ///< the new file or batch stays out of sight for this long
   Fate fate{};          ///< of the new or cancelled batch
+  bool older = false;   ///< batches are shown as they were one state ago
 };
 
 /// A refusal that blames the client for breaking a rule: entered in the ledger.
