@@ -2,6 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/context.hpp"
+#include "cli/run_options.hpp"
 #include "config_table.hpp"
 #include "db/migrator.hpp"
 #include "db/store.hpp"
@@ -18,7 +19,7 @@ namespace {
 constexpr const char* everywhere = "\nEvery command also takes --config FILE and --database-url URL.";
 constexpr const char* exit_codes =
     "\nExit codes: 0 ok, 1 failure, 2 usage or configuration, 3 unhealthy, 4 the database's schema does not fit,\n"
-    "            5 finished with failed requests (status --wait).\n"
+    "            5 finished with failed requests (run, status --wait).\n"
     "Settings: flags are stronger than the environment (BATCHD_SECTION_KEY), that than the file, that than defaults.";
 
 /// Everything the options are written into, and the command they add up to.
@@ -29,6 +30,7 @@ struct Invocation {
   SubmitOptions submit;
   StatusOptions status;
   ResultsOptions results;
+  RunOptions run_options;
   bool version_json = false;
   std::string docs;
   std::function<int()> run;
@@ -101,6 +103,12 @@ void add_work(CLI::App& app, Invocation& i) {
   results->add_option("-o,--output", i.results.output, "The file to write instead of stdout")->type_name("FILE");
 }
 
+void add_run(CLI::App& app, Invocation& i) {
+  add_run_options(*command(app, "run", "Answer a JSONL file, with a database of its own", run_help, i,
+                           [&i] { return run_run(i.common, i.run_options); }),
+                  i.run_options);
+}
+
 void add_about(CLI::App& app, Invocation& i) {
   auto* version = command(app, "version", "Print the version", "", i, [&i] { return run_version(i.version_json); });
   version->add_flag("--json", i.version_json, "Print JSON");
@@ -167,6 +175,7 @@ int run_command_line(int argc, const char* const* argv) {
                  "Where PostgreSQL is (BATCHD_DATABASE_URL); enough for all but serve")
       ->type_name("URL");
   app.set_version_flag("--version", BATCHD_VERSION);
+  add_run(app, invocation);
   add_service(app, invocation);
   add_work(app, invocation);
   add_about(app, invocation);

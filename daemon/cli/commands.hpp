@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace batchd {
 
@@ -65,12 +66,25 @@ struct ResultsOptions {
   std::string output;  ///< "" for stdout
 };
 
+struct RunOptions {
+  std::string file;    ///< "-" for stdin
+  std::string output;  ///< "-" for stdout
+  std::string job, model, url;
+  std::string kind, endpoint, api_version, api_key_file;
+  std::vector<std::string> deployments;  ///< `NAME` or `MODEL=NAME`
+  std::string token_limit;
+  std::string state_dir, http, postgres_bin;
+  bool retry_failed = false;
+  bool json = false;
+};
+
 int run_serve(const CommonOptions& common);
 int run_migrate(const CommonOptions& common, const MigrateOptions& options);
 int run_check_config(const CommonOptions& common, const CheckConfigOptions& options);
 int run_submit(const CommonOptions& common, const SubmitOptions& options);
 int run_status(const CommonOptions& common, const StatusOptions& options);
 int run_results(const CommonOptions& common, const ResultsOptions& options);
+int run_run(const CommonOptions& common, const RunOptions& options);
 int run_version(bool json);
 /// Prints the README's table of `config` keys or of `metrics`.
 int run_docs(const std::string& what);

@@ -1,47 +1,15 @@
 #include "cli/context.hpp"
+#include "cli/input_file.hpp"
 #include "cli/line_reader.hpp"
 #include "cli/submit_line.hpp"
 #include "db/store.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <boost/json.hpp>
-
-#include <cerrno>
-#include <cstring>
 
 namespace batchd {
 namespace {
 
-constexpr std::size_t longest_line = 200'000'000;  // no provider takes a larger file
 constexpr int most_complaints = 20;
-
-/// The input, closed when done unless it is stdin.
-class Input {
- public:
-  explicit Input(const std::string& name) : fd_(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0) throw CommandError(exit_usage, name + " cannot be read: " + std::strerror(errno));
-    struct stat info {};
-    if (fstat(fd_, &info) == 0 && S_ISDIR(info.st_mode)) throw CommandError(exit_usage, name + " is a directory");
-    regular_ = S_ISREG(info.st_mode);
-  }
-  ~Input() {
-    if (fd_ != STDIN_FILENO) close(fd_);
-  }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-
-  int fd() const { return fd_; }
-  /// True when it can be read twice.
-  bool regular() const { return regular_; }
-  void rewind() const { lseek(fd_, start_, SEEK_SET); }
-
- private:
-  int fd_;
-  bool regular_ = false;
-  off_t start_ = fd_ < 0 ? 0 : lseek(fd_, 0, SEEK_CUR);
-};
 
 struct BadLine : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -50,7 +18,8 @@ struct BadLine : std::runtime_error {
 /// Requests out of lines; empty lines are passed over.
 class Lines {
  public:
-  Lines(const Input& input, SubmitDefaults defaults) : reader_(input.fd(), longest_line), defaults_(std::move(defaults)) {}
+  Lines(const InputFile& input, SubmitDefaults defaults)
+      : reader_(input.fd(), longest_input_line), defaults_(std::move(defaults)) {}
 
   /// The next request; false at the end. Throws BadLine, after which the next call goes on behind it.
   bool next(NewRequest& request) {
@@ -107,7 +76,7 @@ void check_options(const SubmitOptions& options) {
 int run_submit(const CommonOptions& common, const SubmitOptions& options) {
   check_options(options);
   const SubmitDefaults defaults{options.model, options.endpoint};
-  const Input input(options.file);
+  const InputFile input(options.file);
   Database database(database_settings(common));
 
   if (input.regular()) {

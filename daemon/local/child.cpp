@@ -87,7 +87,7 @@ class Descriptor {
   throw SpawnError(who + " cannot start " + options.command.front() + ": " + reason, false);
 }
 
-Ended to_ended(int status) {
+ChildEnd to_end(int status) {
   return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)};
 }
 
@@ -126,23 +126,23 @@ pid_t spawn(const ChildOptions& options) {
   return child;
 }
 
-std::string Ended::sentence() const {
+std::string ChildEnd::sentence() const {
   return code > 128 ? "signal " + std::to_string(code - 128) : "exit code " + std::to_string(code);
 }
 
-std::optional<Ended> has_ended(pid_t child) {
+std::optional<ChildEnd> has_ended(pid_t child) {
   int status = 0;
   const pid_t found = waitpid(child, &status, WNOHANG);
   if (found == 0) return std::nullopt;
-  return found == child ? to_ended(status) : Ended{255};
+  return found == child ? to_end(status) : ChildEnd{255};
 }
 
-Ended wait_for(pid_t child) {
+ChildEnd wait_for(pid_t child) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return Ended{255};
+    if (errno != EINTR) return ChildEnd{255};
   }
-  return to_ended(status);
+  return to_end(status);
 }
 
 }  // namespace batchd

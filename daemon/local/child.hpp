@@ -39,13 +39,13 @@ struct ChildOptions {
 pid_t spawn(const ChildOptions& options);
 
 /// How a child ended: its exit code, or 128 + the signal that ended it.
-struct Ended {
+struct ChildEnd {
   int code = 0;
   std::string sentence() const;  ///< "exit code 1", "signal 9"
 };
 
 /// Nothing while it runs.
-std::optional<Ended> has_ended(pid_t child);
-Ended wait_for(pid_t child);
+std::optional<ChildEnd> has_ended(pid_t child);
+ChildEnd wait_for(pid_t child);
 
 }  // namespace batchd

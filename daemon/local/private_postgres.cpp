@@ -188,7 +188,7 @@ void PrivatePostgres::make_data(const PostgresPrograms& programs) {
   options.user = user_;
   options.directory = settings_.directory;
   options.output = log_;
-  const Ended ended = wait_for(spawn(options));
+  const ChildEnd ended = wait_for(spawn(options));
   if (ended.code != 0) throw PrivatePostgresError("initdb failed with " + ended.sentence() + last_words());
   std::error_code failed;
   fs::remove_all(data_, failed);  // it has no PG_VERSION: nothing was ever kept in it
