@@ -30,6 +30,8 @@ struct Invocation {
   SubmitOptions submit;
   StatusOptions status;
   ResultsOptions results;
+  OrderOptions order;
+  PauseOptions pause;
   RunOptions run_options;
   bool version_json = false;
   std::string docs;
@@ -37,10 +39,10 @@ struct Invocation {
   bool touches_schema = false;  // its failure may be the schema's
 };
 
-CLI::App* command(CLI::App& app, const char* name, const char* what, const char* more, Invocation& to, std::function<int()> run,
-                  bool touches_schema = false) {
+CLI::App* command(CLI::App& app, const char* name, const char* what, const std::string& more, Invocation& to,
+                  std::function<int()> run, bool touches_schema = false) {
   CLI::App* out = app.add_subcommand(name, what);
-  out->footer(std::string(more) + everywhere);
+  out->footer(more + everywhere);
   out->fallthrough();
   out->callback([&to, run = std::move(run), touches_schema] {
     to.run = run;
@@ -103,6 +105,41 @@ void add_work(CLI::App& app, Invocation& i) {
   results->add_option("-o,--output", i.results.output, "The file to write instead of stdout")->type_name("FILE");
 }
 
+void add_orders(CLI::App& app, Invocation& i) {
+  constexpr const char* one =
+      "\nThe same for one request: by its key (JOB --key KEY) or its id (--request ID). Works whether or not a daemon runs.";
+  const auto target = [&i](CLI::App* order) {
+    order->add_option("JOB", i.order.job, "The job");
+    order->add_option("--key", i.order.key, "Only the request of this key in the job")->type_name("KEY");
+    order->add_option("--request", i.order.request, "Only the request of this id, without a job")->type_name("ID");
+    order->add_flag("--json", i.order.json, "Print the counts as JSON");
+  };
+  target(command(
+      app, "cancel", "Cancel what is not settled of a job",
+      std::string("What waits is settled as cancelled at once. What is in flight is not sent again, and its batch is\n"
+                  "cancelled at the provider when nothing else in it is wanted; an answer that is paid for still wins.") +
+          one,
+      i, [&i] { return run_cancel(i.common, i.order); }, true));
+  target(command(
+      app, "retry", "Queue again what was settled without success of a job",
+      std::string("With all their attempts; the old results go to batchd.result_history. What succeeded stays.") + one, i,
+      [&i] { return run_retry(i.common, i.order); }, true));
+
+  auto* pause = command(
+      app, "pause", "Submit nothing new in a scope until it is resumed",
+      "SCOPE is all (the default), job:NAME or deployment:NAME. Holds on all replicas and over restarts; what is\n"
+      "submitted already goes on.",
+      i, [&i] { return run_pause(i.common, i.pause); }, true);
+  pause->add_option("SCOPE", i.pause.scope, "all, job:NAME or deployment:NAME");
+  pause->add_flag("--list", i.pause.list, "Only show what is paused, by request and by batchd itself");
+  pause->add_flag("--json", i.pause.json, "Print JSON");
+  auto* resume = command(
+      app, "resume", "Let submissions of a scope go on",
+      "Ends the pause of that very scope: `resume all` leaves a paused job or deployment paused, but ends what\n"
+      "batchd paused by itself after a refused key or the like.",
+      i, [&i] { return run_resume(i.common, i.pause); }, true);
+  resume->add_option("SCOPE", i.pause.scope, "all, job:NAME or deployment:NAME");
+  resume->add_flag("--json", i.pause.json, "Print JSON");
 void add_run(CLI::App& app, Invocation& i) {
   add_run_options(*command(app, "run", "Answer a JSONL file, with a database of its own", run_help, i,
                            [&i] { return run_run(i.common, i.run_options); }),
@@ -178,6 +215,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_run(app, invocation);
   add_service(app, invocation);
   add_work(app, invocation);
+  add_orders(app, invocation);
   add_about(app, invocation);
   try {
     app.parse(argc, argv);

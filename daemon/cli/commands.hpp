@@ -4,6 +4,7 @@
 
 #include "config.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -66,6 +67,17 @@ struct ResultsOptions {
   std::string output;  ///< "" for stdout
 };
 
+/// One job, or one request of it.
+struct OrderOptions {
+  std::optional<std::string> job;
+  std::optional<std::string> key;
+  std::optional<std::int64_t> request;
+  bool json = false;
+};
+
+struct PauseOptions {
+  std::string scope = "all";
+  bool list = false;
 struct RunOptions {
   std::string file;    ///< "-" for stdin
   std::string output;  ///< "-" for stdout
@@ -84,6 +96,10 @@ int run_check_config(const CommonOptions& common, const CheckConfigOptions& opti
 int run_submit(const CommonOptions& common, const SubmitOptions& options);
 int run_status(const CommonOptions& common, const StatusOptions& options);
 int run_results(const CommonOptions& common, const ResultsOptions& options);
+int run_cancel(const CommonOptions& common, const OrderOptions& options);
+int run_retry(const CommonOptions& common, const OrderOptions& options);
+int run_pause(const CommonOptions& common, const PauseOptions& options);
+int run_resume(const CommonOptions& common, const PauseOptions& options);
 int run_run(const CommonOptions& common, const RunOptions& options);
 int run_version(bool json);
 /// Prints the README's table of `config` keys or of `metrics`.
