@@ -18,9 +18,15 @@ export async function until(condition, what) {
   throw new Error(`timed out waiting for ${what}`);
 }
 
+const isCall = (line) => /^[A-Z]+ \/\S+ \d+$/.test(line);
+
+const running = new Set();
+process.on('exit', () => running.forEach((simulator) => simulator.discard('SIGKILL'))); // a test that failed half-way
+
 export class Simulator {
   static async start(...options) {
     const simulator = new Simulator(options);
+    running.add(simulator);
     await until(() => simulator.ended || existsSync(simulator.portFile), 'the simulator to listen');
     if (simulator.ended) throw new Error(`batchd-sim ${options.join(' ')} ended at once: ${simulator.talk}`);
     simulator.origin = `http://127.0.0.1:${readFileSync(simulator.portFile, 'ascii').trim()}`;
@@ -37,21 +43,31 @@ export class Simulator {
     });
     this.process.stderr.setEncoding('utf8').on('data', (text) => (this.talk += text));
     this.exit = new Promise((resolve) => {
-      this.process.on('exit', resolve).on('error', (error) => resolve((this.talk += error.message)));
+      this.process.on('close', resolve).on('error', (error) => resolve((this.talk += error.message)));
     }).then((code) => ((this.ended = true), code));
   }
 
-  /// Ends it with SIGTERM, which it must obey and end with 0.
+  /// Ends it with SIGTERM; it must end with 0 and have complained about nothing, a sanitizer's report included.
   async stop() {
-    this.process.kill('SIGTERM');
+    this.discard('SIGTERM');
     const code = await this.exit;
+    const complaints = this.lines().filter((line) => line && !isCall(line) && !line.startsWith('batchd-sim listens on '));
+    if (code !== 0 || complaints.length > 0) throw new Error(`batchd-sim ended with ${code}: ${complaints.join('\n')}`);
+  }
+
+  discard(signal) {
+    this.process.kill(signal);
     rmSync(this.directory, { recursive: true, force: true });
-    if (code !== 0) throw new Error(`batchd-sim ended with ${code}: ${this.talk}`);
+    running.delete(this);
+  }
+
+  lines() {
+    return this.talk.split('\n');
   }
 
   /// The API calls it served so far, as `METHOD path status`; it logs a call before it answers.
   calls() {
-    return this.talk.split('\n').filter((line) => /^[A-Z]+ \/\S+ \d+$/.test(line));
+    return this.lines().filter(isCall);
   }
 
   async ledger() {
