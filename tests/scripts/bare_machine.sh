@@ -5,7 +5,7 @@
 #     --user      as a user with sudo, from a checkout that belongs to root, instead of as root
 #     --unit      only build, and run the unit tests
 #     --root DIR  use this root, made if it is not there, and leave it; otherwise a temporary one is made and removed
-# Needs root, debootstrap, git and a mirror that apt on this machine already uses.
+# Needs root, debootstrap, git, a mirror that apt on this machine already uses, and an npm registry (tests/official).
 set -euo pipefail
 me=bare_machine.sh
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -74,6 +74,9 @@ if [ ! -x "$place/bin/bash" ]; then
   cp /etc/resolv.conf "$place/etc/resolv.conf"
   # What apt needs on this machine to reach its mirror (proxies, dates of a snapshot); nothing else is taken over.
   apt-config dump | grep -E '^Acquire::(Check|http|https|Retries|ForceIPv)' >"$place/etc/apt/apt.conf.d/90host" || true
+  # And the certificates it trusts beyond Debian's, which npm may need on the way to its registry.
+  mkdir -p "$place/usr/local/share/ca-certificates"
+  find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$place/usr/local/share/ca-certificates/" \;
 fi
 
 mount -t proc proc "$place/proc"
