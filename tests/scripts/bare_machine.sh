@@ -76,7 +76,7 @@ if [ ! -x "$place/bin/bash" ]; then
   apt-config dump | grep -E '^Acquire::(Check|http|https|Retries|ForceIPv)' >"$place/etc/apt/apt.conf.d/90host" || true
   # And the certificates it trusts beyond Debian's, which npm may need on the way to its registry.
   mkdir -p "$place/usr/local/share/ca-certificates"
-  find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$place/usr/local/share/ca-certificates/" \;
+  find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$place/usr/local/share/ca-certificates/" \; 2>/dev/null || true
 fi
 
 mount -t proc proc "$place/proc"
