@@ -1,5 +1,7 @@
 #include "answers.hpp"
 
+#include "dirt.hpp"
+
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
@@ -38,6 +40,16 @@ std::string_view error_message(int status) {
       return "The response was filtered due to the prompt triggering the content management policy.";
     case 401:
       return "Access denied due to invalid credentials for this deployment.";
+    case 403:
+      return "Access to this deployment is denied.";
+    case 408:
+      return "The operation timed out.";
+    case 409:
+      return "The request conflicts with the present state.";
+    case 422:
+      return "The request cannot be processed as it is.";
+    case 503:
+      return "The service is temporarily unable to process your request.";
     case 404:
       return "The deployment for this request does not exist.";
     case 429:
@@ -53,8 +65,18 @@ std::string_view error_code(int status) {
       return "content_filter";
     case 401:
       return "unauthorized";
+    case 403:
+      return "forbidden";
     case 404:
       return "DeploymentNotFound";
+    case 408:
+      return "timeout";
+    case 409:
+      return "conflict";
+    case 422:
+      return "unprocessable";
+    case 503:
+      return "service_unavailable";
     case 429:
       return "too_many_requests";
     default:
@@ -142,18 +164,17 @@ void AnswerWriter::append_output(std::string& out, std::uint32_t index, const Re
              "\n";
       return;
     default:
-      return;
+      break;
   }
+  const bool elsewhere = !counts_as_completed(outcome) || outcome == Outcome::missing;
+  if (elsewhere) return;
+  const auto start = out.size();
+  append_answer(out, record.custom_id(), index, record, outcome);
+  soil(out, start, outcome);
 }
 
 void AnswerWriter::append_error(std::string& out, std::uint32_t index, const RequestRecord& record, Outcome outcome) const {
   switch (outcome) {
-    case Outcome::status_400:
-    case Outcome::status_401:
-    case Outcome::status_404:
-    case Outcome::status_429:
-    case Outcome::status_500:
-      return append_failure(out, index, record, status_of(outcome));
     case Outcome::both:
       return append_failure(out, index, record, 500);
     case Outcome::expired:
@@ -165,8 +186,9 @@ void AnswerWriter::append_error(std::string& out, std::uint32_t index, const Req
       return append_unanswered(out, index, record, "batch_cancelled",
                                "This request was not executed because the batch was cancelled.");
     default:
-      return;
+      break;
   }
+  if (!counts_as_completed(outcome)) append_failure(out, index, record, status_of(outcome), outcome == Outcome::too_long);
 }
 
 void AnswerWriter::open_line(std::string& out, std::string_view custom_id, std::uint64_t number) const {
@@ -234,18 +256,19 @@ void AnswerWriter::append_content(std::string& out, const RequestRecord& record,
   while (out.size() < end) out.append(page, 0, end - out.size());
 }
 
-void AnswerWriter::append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status) const {
+void AnswerWriter::append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status,
+                                  bool too_long) const {
   open_line(out, record.custom_id(), index);
   out += R"("response":{"status_code":)";
   append_number(out, static_cast<std::uint64_t>(status));
   out += R"(,"request_id":"req_)";
   append_hex(out, mix(execution_.seed ^ (std::uint64_t{index} << 20)));
   out += R"(","body":{"error":{"message":")";
-  out += error_message(status);
+  out += too_long ? "This model's maximum context length is exceeded by the messages." : error_message(status);
   out += R"(","type":)";
   out += status == 400 ? R"("invalid_request_error","param":"prompt")" : R"(null,"param":null)";
   out += R"(,"code":")";
-  out += error_code(status);
+  out += too_long ? "context_length_exceeded" : error_code(status);
   out += R"("}}},"error":null})"
          "\n";
 }

@@ -23,7 +23,8 @@ class AnswerWriter {
   void append_error(std::string& out, std::uint32_t index, const RequestRecord& record, Outcome outcome) const;
   void append_answer(std::string& out, std::string_view custom_id, std::uint32_t index, const RequestRecord& record,
                      Outcome outcome) const;
-  void append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status) const;
+  void append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status,
+                      bool too_long = false) const;
   void append_unanswered(std::string& out, std::uint32_t index, const RequestRecord& record, std::string_view code,
                          std::string_view message) const;
   void open_line(std::string& out, std::string_view custom_id, std::uint64_t number) const;

@@ -93,25 +93,26 @@ Batch as_before(const Batch& batch) {
   return then;
 }
 
-std::vector<InputError> validate(const Batch& batch, bool deployment_known, std::uint64_t limit) {
+std::vector<InputError> validate(const Batch& batch, const BatchRules& rules) {
   const auto& input = *batch.input;
   const auto one = [](std::string code, std::string message, std::optional<std::int64_t> line = {},
                       std::optional<std::string> param = {}) {
     return std::vector<InputError>{{std::move(code), std::move(message), line, std::move(param)}};
   };
   if (!batch.window_accepted) return one("invalid_request", "The completion window must be 24h.", {}, "completion_window");
-  if (input.has_bom && batch.dialect != Dialect::openai) {
+  const bool bad_bom = input.has_bom && !rules.bom_accepted;
+  if (bad_bom && batch.dialect != Dialect::openai) {
     return one("invalid_request",
                "Validation failed: A valid model deployment name couldn't be extracted from the input file. Please ensure that "
                "each row in the "
                "input file has a valid deployment name specified in the 'model' field, and that the deployment name is "
                "consistent across all rows.");
   }
-  if (input.has_bom) return one("invalid_json_line", "This line is not parseable as valid JSON.", 1);
+  if (bad_bom) return one("invalid_json_line", "This line is not parseable as valid JSON.", 1);
   if (input.requests == 0) return one("empty_file", "The input file has no requests.");
-  if (input.requests > most_requests(batch.dialect)) {
+  if (input.requests > rules.most_requests) {
     return one("too_many_tasks", "The input file has " + std::to_string(input.requests) + " requests, more than the limit of " +
-                                     std::to_string(most_requests(batch.dialect)) + ".");
+                                     std::to_string(rules.most_requests) + ".");
   }
   if (!input.errors.empty()) return input.errors;
   const std::string wanted = line_url(batch.dialect, batch.endpoint);
@@ -120,11 +121,12 @@ std::vector<InputError> validate(const Batch& batch, bool deployment_known, std:
                "The url '" + input.url + "' of the lines does not match the batch's endpoint; expected '" + wanted + "'.", 1,
                "url");
   }
-  if (!deployment_known) return one("model_not_found", "The model deployment '" + input.model + "' does not exist.", 1, "model");
+  if (!rules.deployment_known)
+    return one("model_not_found", "The model deployment '" + input.model + "' does not exist.", 1, "model");
   if (auto poisoned = errors_of(input.poisoned); !poisoned.empty()) return poisoned;
   if (!batch.holds_tokens) {
     return one("token_limit_exceeded",
-               "Enqueued token limit reached for " + input.model + ". Limit: " + std::to_string(limit) +
+               "Enqueued token limit reached for " + input.model + ". Limit: " + std::to_string(rules.limit) +
                    " enqueued tokens. Please try again once some in_progress batches have been completed.");
   }
   return {};

@@ -37,6 +37,7 @@ struct Batch {
   bool holds_tokens = false;
   bool window_accepted = true;
   bool foreign = false;
+  std::optional<std::int64_t> results_expire;  ///< seconds after they are made
   Vanished vanished = Vanished::no;
   Fate fate;
 
@@ -63,7 +64,15 @@ Batch as_before(const Batch& batch);
 /// As the API shows it, at `time`.
 boost::json::object describe(const Batch& batch, TimePoint time);
 
+/// What a batch is held against.
+struct BatchRules {
+  bool deployment_known;
+  std::uint64_t limit;  ///< of enqueued tokens
+  std::uint32_t most_requests;
+  bool bom_accepted;
+};
+
 /// What a provider finds wrong when it validates: empty when the batch may run.
-std::vector<InputError> validate(const Batch& batch, bool deployment_known, std::uint64_t limit);
+std::vector<InputError> validate(const Batch& batch, const BatchRules& rules);
 
 }  // namespace sim

@@ -1,5 +1,6 @@
 #include "batch_calls.hpp"
 
+#include "filter.hpp"
 #include "foreign.hpp"
 
 #include <boost/json/array.hpp>
@@ -29,13 +30,13 @@ std::optional<ApiError> check_metadata(const boost::json::value& metadata) {
   return std::nullopt;
 }
 
-std::optional<ApiError> check_expiry(const Call& call, const boost::json::value& expiry) {
+std::optional<ApiError> check_expiry(const Call& call, const boost::json::value& expiry, const Settings& settings) {
   if (call.dialect == Dialect::azure && !call.dated_preview())
     return bad("Unknown member 'output_expires_after'.", "output_expires_after");
   const auto* const object = expiry.if_object();
   const auto* const anchor = object == nullptr ? nullptr : object->if_contains("anchor");
   const auto* const seconds = object == nullptr ? nullptr : object->if_contains("seconds");
-  const std::int64_t least = call.azure() ? 1'209'600 : 3'600;
+  const std::int64_t least = least_expiry(call, settings);
   const bool fits = anchor != nullptr && *anchor == "created_at" && seconds != nullptr && seconds->is_int64() &&
                     seconds->get_int64() >= least && seconds->get_int64() <= 2'592'000 && object->size() == 2;
   if (fits) return std::nullopt;
@@ -61,12 +62,14 @@ std::optional<ApiError> BatchCalls::check(const Context& context, const boost::j
     if (value == nullptr) return bad(std::string("Missing required parameter: '") + name + "'.", name);
     if (!value->is_string()) return bad(std::string("'") + name + "' must be a string.", name);
   }
-  if (const auto fault = endpoint_fault(context.call.dialect, std::string(asked.at("endpoint").get_string())))
+  if (const auto fault = endpoint_fault(context.call.dialect, std::string(asked.at("endpoint").get_string()),
+                                        world_.settings.accepts("embeddings")))
     return bad(*fault, "endpoint");
-  if (context.call.dialect == Dialect::openai && asked.at("completion_window") != "24h")
-    return bad("'completion_window' must be '24h'.", "completion_window");
+  const auto& refusal = world_.settings.window_refusal;
+  const bool at_once = refusal == "sync" || (refusal == "dialect" && context.call.dialect == Dialect::openai);
+  if (at_once && asked.at("completion_window") != "24h") return bad("'completion_window' must be '24h'.", "completion_window");
   if (const auto* const expiry = asked.if_contains("output_expires_after")) {
-    if (auto fault = check_expiry(context.call, *expiry)) return fault;
+    if (auto fault = check_expiry(context.call, *expiry, world_.settings)) return fault;
   }
   const auto* const metadata = asked.if_contains("metadata");
   return metadata == nullptr ? std::nullopt : check_metadata(*metadata);
@@ -77,9 +80,9 @@ std::optional<ApiError> BatchCalls::check_input(const Context& context, const St
   if (file == nullptr) return bad("Cannot find file " + id + ", or this resource does not have access to it.", "file_id");
   if (file->purpose != "batch")
     return bad("File " + id + " has purpose '" + file->purpose + "', expected 'batch'.", "input_file_id");
-  if (file->processed_at > now()) {
+  if (const auto state = file->state_at(now()); state != "processed") {
     return ApiError{400, "unexpectedEntityState",
-                    "Input file '" + id + "' is in 'pending' state. Only files with status 'Processed' are accepted.",
+                    "Input file '" + id + "' is in '" + state + "' state. Only files with status 'Processed' are accepted.",
                     "input_file_id"};
   }
   if (file->foreign) return ApiError{400, "invalidPayload", "The file has no content.", "input_file_id"};
@@ -132,8 +135,11 @@ Reply BatchCalls::create(const Context& context, const std::string& body) {
   wanted.metadata = asked.contains("metadata") ? asked.at("metadata") : boost::json::value(nullptr);
   wanted.listed_at = time + context.hide;
   wanted.fate = context.fate;
+  if (const auto* const expiry = asked.if_contains("output_expires_after"); expiry != nullptr && expiry->is_object())
+    wanted.results_expire = expiry->at("seconds").as_int64();
   const auto& batch = world_.batches.create(std::move(wanted), *file, time);
-  Reply reply = json_reply(create_status(call), describe(batch, time));
+  const int status = world_.settings.create_status == 0 ? create_status(call) : world_.settings.create_status;
+  Reply reply = json_reply(status, describe(batch, time));
   const auto& headers = world_.settings.enqueued_headers;
   if (call.azure() && headers != "absent") {
     const auto tokens = headers == "file" ? batch.tokens : world_.quota.held(context.resource, batch.model);
@@ -170,13 +176,24 @@ Reply BatchCalls::list(const Context& context, const RequestHead& head) {
     limit = *number;
   }
   if (world_.settings.page_size > 0) limit = std::min(limit, world_.settings.page_size);
-  const auto time = now();
-  const auto batches = world_.batches.list(context.resource, time);
+  auto batches = world_.batches.list(context.resource, now());
+  if (world_.settings.list_order == "oldest") std::reverse(batches.begin(), batches.end());
+  if (call.dated_preview()) {
+    BatchFilter filter;
+    if (const auto fault = filter.read(head.parameter("$filter"), head.parameter("$orderby")))
+      return refuse(world_, call, bad(*fault, "$filter"));
+    filter.apply(batches);
+  }
   auto first = batches.begin();
-  if (const auto after = head.query.find("after"); after != head.query.end()) {
-    first = std::find_if(batches.begin(), batches.end(), [&](const Batch* batch) { return batch->id == after->second; });
-    if (first == batches.end()) return error_reply(call.dialect, bad("No batch '" + after->second + "' to list after.", "after"));
-    ++first;
+  if (const auto after = head.parameter("after"); !after.empty()) {
+    first = std::find_if(batches.begin(), batches.end(), [&](const Batch* batch) { return batch->id == after; });
+    const auto& stale = world_.settings.stale_after;
+    const bool found = first != batches.end();
+    if (!found && (stale == "400" || stale == "404"))
+      return error_reply(call.dialect, {stale == "404" ? 404 : 400, stale == "404" ? "notFound" : "invalidPayload",
+                                        "No batch '" + after + "' to list after.", "after"});
+    if (found) ++first;
+    if (!found && stale == "start") first = batches.begin();
   }
   const auto last = first + std::min<std::ptrdiff_t>(limit, batches.end() - first);
   boost::json::array data;

@@ -9,7 +9,7 @@ namespace sim {
 void BatchStore::advance(TimePoint time) {
   for (auto* batch : live_) {
     while (!batch->over()) {
-      const bool can_expire = batch->state != BatchState::cancelling;
+      const bool can_expire = batch->state != BatchState::cancelling && !settings_.never_expire;
       if (can_expire && batch->expires_at <= std::min(batch->due, time)) {
         expire(*batch);
       } else if (batch->due <= time) {
@@ -121,7 +121,7 @@ void BatchStore::step(Batch& batch, TimePoint at) {
   if (batch.fate.ends_after(batch.state) || batch.foreign) return end(batch, at);
   switch (batch.state) {
     case BatchState::validating:
-      batch.errors = validate(batch, quota_.known(batch.model), quota_.limit(batch.model));
+      batch.errors = validate(batch, rules_for(batch));
       if (batch.errors.empty()) return enter(batch, BatchState::in_progress, at, settings_.running);
       for (const auto& error : batch.errors) {
         if (error.code == "token_limit_exceeded" || error.asked_for) continue;
@@ -161,7 +161,12 @@ void BatchStore::end(Batch& batch, TimePoint at) {
 
 /// False when the input is none to run: refused for what is in it, or somebody else's.
 bool BatchStore::can_run(const Batch& batch) const {
-  return batch.input != nullptr && batch.input->errors.empty() && batch.requests <= most_requests(batch.dialect);
+  return batch.input != nullptr && batch.input->errors.empty() && batch.requests <= rules_for(batch).most_requests;
+}
+
+BatchRules BatchStore::rules_for(const Batch& batch) const {
+  const auto most = settings_.max_requests == 0 ? most_requests(batch.dialect) : settings_.max_requests;
+  return {quota_.known(batch.model), quota_.limit(batch.model), most, settings_.accepts("bom")};
 }
 
 /// `share` and `rest` unless the batch's fate has its own.
@@ -172,7 +177,7 @@ void BatchStore::run_as_fated(Batch& batch, double share, Rest rest) {
 
 void BatchStore::expire(Batch& batch) {
   const auto at = batch.expires_at;
-  const bool refused = batch.state == BatchState::validating && !validate(batch, quota_.known(batch.model), 0).empty();
+  const bool refused = batch.state == BatchState::validating && !validate(batch, rules_for(batch)).empty();
   if (!refused && batch.execution == nullptr) run(batch, share_done(batch, at), Rest::expired);
   publish(batch, at);
   enter(batch, BatchState::expired, at, {});
@@ -244,12 +249,14 @@ void BatchStore::measure(Execution& execution, std::uint32_t batch_number) {
     writer.append(scratch, ResultFile::error, index, record, outcome);
     execution.error_bytes += scratch.size();
     if (!ran) continue;
+    if (outcome == Outcome::no_newline) execution.open_ended = true;
     (counts_as_completed(outcome) ? execution.completed : execution.failed) += 1;
     ledger_.executed(batch_number, record, outcome, writer.completion_tokens(outcome));
     if (status_of(outcome) != 200) continue;
     execution.input_tokens += record.tokens;
     execution.output_tokens += writer.completion_tokens(outcome);
   }
+  if (execution.open_ended && execution.output_bytes > 0) --execution.output_bytes;
 }
 
 void BatchStore::publish(Batch& batch, TimePoint at) {
@@ -260,7 +267,9 @@ void BatchStore::publish(Batch& batch, TimePoint at) {
 /// The new file's id; empty when there is no file to speak of. Azure has an error file even when it is empty.
 std::string BatchStore::publish(Batch& batch, TimePoint at, ResultFile file) {
   const auto bytes = batch.execution == nullptr ? 0 : batch.execution->bytes(file);
-  const bool empty_one = file == ResultFile::error && batch.dialect != Dialect::openai && batch.execution != nullptr;
+  const auto& habit = settings_.empty_error_file;
+  const bool has_empty = habit == "always" || (habit == "dialect" && batch.dialect != Dialect::openai);
+  const bool empty_one = file == ResultFile::error && has_empty && batch.execution != nullptr;
   if (bytes == 0 && !empty_one) return {};
   auto stored = std::make_shared<StoredFile>();
   stored->id = ids_.file_id();
@@ -268,7 +277,9 @@ std::string BatchStore::publish(Batch& batch, TimePoint at, ResultFile file) {
   stored->filename = batch.id + (file == ResultFile::output ? "_output.jsonl" : "_error.jsonl");
   stored->purpose = "batch_output";
   stored->bytes = bytes;
-  stored->created = stored->processed_at = stored->visible_at = at;
+  stored->created = stored->processed_at = at;
+  stored->visible_at = at + settings_.results_invisible;
+  if (batch.results_expire) stored->expires_at = unix_seconds(at) + *batch.results_expire;
   stored->result = file;
   if (bytes > 0) stored->execution = batch.execution;
   const auto id = stored->id;

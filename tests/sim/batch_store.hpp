@@ -52,6 +52,7 @@ class BatchStore {
   void expire(Batch& batch);
   Batch& keep(Batch batch);
   bool can_run(const Batch& batch) const;
+  BatchRules rules_for(const Batch& batch) const;
   void end(Batch& batch, TimePoint at);
   void run_as_fated(Batch& batch, double share, Rest rest);
   void run(Batch& batch, std::uint32_t requests, Rest rest);

@@ -75,4 +75,24 @@ Reply control_batch(World& world, const std::string& what, const boost::json::va
   return complaint(404, "a batch can be told cancel, end, state, shape or vanish, not '" + verb + "'");
 }
 
+Reply control_file(World& world, const std::string& what, const boost::json::value& wish) {
+  const auto slash = what.find('/');
+  const std::string verb = slash == std::string::npos ? "" : what.substr(slash + 1);
+  auto* const file = world.files.find(what.substr(0, slash));
+  if (file == nullptr) return complaint(404, "no such file: " + what.substr(0, slash));
+  if (verb == "expire") {
+    world.files.erase(file->resource, what.substr(0, slash));
+    return json_reply(200, boost::json::object{{"expired", true}});
+  }
+  const auto* const asked = wish.if_object();
+  const auto* const state = asked == nullptr ? nullptr : asked->if_contains("state");
+  const auto* const details = asked == nullptr ? nullptr : asked->if_contains("details");
+  if (verb != "state") return complaint(404, "a file can be told state or expire, not '" + verb + "'");
+  if (state == nullptr || !state->is_string()) return complaint(400, "'state' is missing, or no string");
+  file->final_state = state->get_string();
+  file->state_details = details != nullptr && details->is_string() ? std::string(details->get_string()) : std::string();
+  file->running_at = file->processed_at = file->created;
+  return json_reply(200, boost::json::object{{"id", file->id}, {"state", *state}});
+}
+
 }  // namespace sim

@@ -10,6 +10,7 @@ namespace sim {
 namespace {
 
 constexpr std::string_view batches_path = "/sim/batches/";
+constexpr std::string_view files_path = "/sim/files/";
 
 boost::json::object detail(const Batch& batch) {
   return {{"id", batch.id},
@@ -37,7 +38,8 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     return reply;
   }
   if (post && head.path == "/sim/faults") return add_faults(body);
-  if (post && (head.path == "/sim/foreign" || head.path == "/sim/shape" || head.path.starts_with(batches_path)))
+  if (post && (head.path == "/sim/foreign" || head.path == "/sim/shape" || head.path.starts_with(batches_path) ||
+               head.path.starts_with(files_path)))
     return change(head.path, body);
   if (head.method == "DELETE" && head.path == "/sim/faults") {
     world_.faults.clear();
@@ -47,10 +49,10 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     reset_();
     return json_reply(200, boost::json::object{{"reset", true}});
   }
-  return complaint(
-      404,
-      "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
-      "/sim/foreign, POST /sim/shape, POST /sim/batches/{id}/cancel, end, state, shape, vanish, and POST /sim/reset.");
+  return complaint(404,
+                   "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
+                   "/sim/foreign, POST /sim/shape, POST /sim/batches/{id}/cancel, end, state, shape, vanish, POST "
+                   "/sim/files/{id}/state, expire, and POST /sim/reset.");
 }
 
 /// What a test does to the world by hand.
@@ -59,6 +61,7 @@ Reply ControlCalls::change(const std::string& path, const std::string& body) {
   const auto wish = body.empty() ? boost::json::value(boost::json::object()) : boost::json::parse(body, error);
   if (error) return complaint(400, "The body is not JSON.");
   if (path.starts_with(batches_path)) return control_batch(world_, path.substr(batches_path.size()), wish);
+  if (path.starts_with(files_path)) return control_file(world_, path.substr(files_path.size()), wish);
   if (path == "/sim/shape") {
     const auto fault = read_shape(wish, world_.shapes.all);
     return fault ? complaint(400, *fault) : json_reply(200, world_.shapes.all.rules);

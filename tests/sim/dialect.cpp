@@ -163,7 +163,7 @@ std::string bare_endpoint(const std::string& endpoint) {
   return endpoint.starts_with("/v1/") ? endpoint.substr(3) : endpoint;
 }
 
-std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& endpoint) {
+std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& endpoint, bool embeddings_on_azure) {
   constexpr std::array azure_v1 = {"/chat/completions"sv, "/v1/chat/completions"sv, "/v1/responses"sv, "/responses"sv};
   constexpr std::array openai = {"/v1/chat/completions"sv, "/v1/responses"sv, "/v1/embeddings"sv, "/v1/completions"sv,
                                  "/v1/moderations"sv};
@@ -171,7 +171,7 @@ std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& en
   const bool known = dialect == Dialect::azure    ? endpoint == "/chat/completions"
                      : dialect == Dialect::openai ? has(openai)
                                                   : has(azure_v1);
-  if (known) return std::nullopt;
+  if (known || (embeddings_on_azure && bare_endpoint(endpoint) == "/embeddings")) return std::nullopt;
   return "The endpoint '" + endpoint + "' is not supported for batches here.";
 }
 

@@ -75,7 +75,7 @@ int create_status(const Call& call);
 std::uint32_t most_requests(Dialect dialect);
 
 /// Nothing when a batch may name this endpoint; otherwise why not.
-std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& endpoint);
+std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& endpoint, bool embeddings_on_azure = false);
 /// What the lines must name as their url for a batch of this endpoint.
 std::string line_url(Dialect dialect, const std::string& endpoint);
 /// `/v1/chat/completions` and `/chat/completions` as `/chat/completions`.

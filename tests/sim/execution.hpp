@@ -32,6 +32,7 @@ struct Execution {
   std::optional<Outcome> kind;                 ///< of all that ran, whatever they asked for
   std::unordered_set<std::uint32_t> relented;  ///< requests of a once-kind that ran before, so that they succeed
 
+  bool open_ended = false;  ///< the output file lacks its last newline
   std::uint64_t output_bytes = 0;
   std::uint64_t error_bytes = 0;
   std::uint32_t completed = 0;

@@ -25,7 +25,7 @@ constexpr std::array fault_names = {
     // on the way
     "truncate"sv, "shorten"sv, "slow"sv, "stall"sv,
     // of certain operations
-    "late"sv, "list_lag"sv, "file_invisible"sv, "fate"sv, "insert"sv, "older"sv, "empty_page"sv, "repeat_page"sv};
+    "late"sv, "list_lag"sv, "file_invisible"sv, "file_state"sv, "fate"sv, "insert"sv, "older"sv, "empty_page"sv, "repeat_page"sv};
 
 std::string text_of(const boost::json::value& value) {
   if (value.is_string()) return std::string(value.get_string());
@@ -79,6 +79,8 @@ std::optional<std::string> read_fault_member(std::string_view key, const boost::
   if (key == "fate") return read_fate(member, fault.fate);
   if (key == "shape") return read_shape(member, fault.shape);
   if (key == "headers") return read_headers(member, fault);
+  if (key == "state") return fault.state = text_of(member), std::nullopt;
+  if (key == "details") return fault.details = text_of(member), std::nullopt;
   if (key == "style") return read_style(member, fault);
   if (key == "body") return fault.body = member, std::nullopt;
   if (key == "at" && member.is_int64() && member.get_int64() >= 0)

@@ -29,6 +29,8 @@ struct Fault {
   int status = 500;
   std::optional<boost::json::value> body;
   std::string style;
+  std::string state;  ///< of a file
+  std::string details;
   std::vector<std::pair<std::string, std::string>> headers;
 };
 

@@ -21,15 +21,10 @@ Task<Reply> FileCalls::upload(const Context& context, const RequestHead& head, B
   const auto& settings = world_.settings;
   const auto boundary = MultipartReader::boundary_of(head.content_type);
   if (!boundary) co_return refuse(world_, call, {400, "invalidPayload", "Expected a multipart/form-data body with a boundary."});
-  if (head.content_length && *head.content_length > largest_file + form_overhead) {
+  if (head.content_length && *head.content_length > settings.max_upload + form_overhead) {
     co_return refuse(
         world_, call,
-        {413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(largest_file) + " bytes."});
-  }
-  if (call.azure() && world_.files.count(context.resource, settings.count_outputs) >= settings.max_files) {
-    co_return error_reply(
-        call.dialect, {400, "quotaExceeded",
-                       "The resource holds " + std::to_string(settings.max_files) + " files, its maximum; delete some first."});
+        {413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(settings.max_upload) + " bytes."});
   }
   UploadForm form(call, *boundary, world_.counter, settings);
   std::vector<char> piece(128 * 1024);
@@ -41,6 +36,12 @@ Task<Reply> FileCalls::upload(const Context& context, const RequestHead& head, B
   }
   form.finish();
   if (form.error()) co_return refuse(world_, call, *form.error());
+  const auto most = form.expires_after() ? std::max(settings.max_files, settings.max_files_expiring) : settings.max_files;
+  if (call.azure() && world_.files.count(context.resource, settings.count_outputs) >= most) {
+    co_return error_reply(
+        call.dialect,
+        {400, "quotaExceeded", "The resource holds " + std::to_string(most) + " files, its maximum; delete some first."});
+  }
   co_return keep(context, form, head);
 }
 
@@ -59,11 +60,15 @@ Reply FileCalls::keep(const Context& context, UploadForm& form, const RequestHea
                        {400, "jsonlValidationFailed", "The file has a line that is not accepted.", "file", "invalid_request"});
   file->bytes = file->content->size();
   file->created = time;
-  file->processed_at = context.call.azure() ? time + settings.file_pending : time;
+  file->running_at = time + context.file_pending.value_or(context.call.azure() ? settings.file_pending : Milliseconds(0));
+  file->processed_at = file->running_at + (context.call.azure() ? settings.file_running : Milliseconds(0));
+  if (!context.file_state.empty()) file->final_state = context.file_state;
+  file->state_details = context.file_details;
   file->visible_at = time + std::max(context.hide, settings.file_invisible);
   if (form.expires_after()) file->expires_at = unix_seconds(time) + *form.expires_after();
   world_.ledger.file_uploaded(file->bytes);
-  Reply reply = json_reply(upload_status(context.call), describe(*file, context.call.dialect));
+  const int status = settings.upload_status == 0 ? upload_status(context.call) : settings.upload_status;
+  Reply reply = json_reply(status, describe(*file, context.call.dialect));
   if (context.call.dialect == Dialect::azure) {
     const std::string scheme = settings.tls() ? "https://" : "http://";
     reply.headers.emplace_back("Location",
@@ -82,10 +87,7 @@ Reply FileCalls::list(const Context& context, const RequestHead& head) {
   }
   // The GA dated version knows `purpose` only, and like the real one passes over the others.
   const bool pages = call.dialect != Dialect::azure || call.dated_preview();
-  const auto parameter = [&](const char* name) {
-    const auto found = head.query.find(name);
-    return found == head.query.end() ? std::string() : found->second;
-  };
+  const auto parameter = [&](const char* name) { return head.parameter(name); };
   std::int64_t limit = 10'000;
   if (pages && head.query.contains("limit")) {
     const auto asked = whole_number(parameter("limit"), 1, 10'000);

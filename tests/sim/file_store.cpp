@@ -31,6 +31,7 @@ class SpoolSource final : public BodySource {
 
 void FileStore::add(std::shared_ptr<StoredFile> file) {
   file->number = next_++;
+  some_expire_ = some_expire_ || file->expires_at;
   numbers_[file->id] = file->number;
   files_[file->number] = std::move(file);
 }
@@ -40,6 +41,22 @@ std::shared_ptr<const StoredFile> FileStore::find(const std::string& resource, c
   if (number == numbers_.end()) return nullptr;
   const auto& file = files_.at(number->second);
   return file->resource == resource && file->visible_at <= now() ? file : nullptr;
+}
+
+StoredFile* FileStore::find(const std::string& id) {
+  const auto number = numbers_.find(id);
+  return number == numbers_.end() ? nullptr : files_.at(number->second).get();
+}
+
+void FileStore::expire(TimePoint time, Milliseconds lifetime) {
+  const bool aging = lifetime.count() > 0;
+  if (!aging && !some_expire_) return;
+  std::erase_if(files_, [&](const auto& entry) {
+    const auto& file = *entry.second;
+    const bool over = (aging && file.created + lifetime <= time) || (file.expires_at && *file.expires_at <= unix_seconds(time));
+    if (over) numbers_.erase(file.id);
+    return over;
+  });
 }
 
 bool FileStore::erase(const std::string& resource, const std::string& id) {
@@ -65,6 +82,11 @@ std::size_t FileStore::count(const std::string& resource, bool with_outputs) con
   }));
 }
 
+std::string StoredFile::state_at(TimePoint time) const {
+  if (time < running_at) return "pending";
+  return time < processed_at ? "running" : final_state;
+}
+
 boost::json::object describe(const StoredFile& file, Dialect dialect) {
   boost::json::object out{{"id", file.id},
                           {"object", "file"},
@@ -72,9 +94,10 @@ boost::json::object describe(const StoredFile& file, Dialect dialect) {
                           {"created_at", unix_seconds(file.created)},
                           {"filename", file.filename},
                           {"purpose", file.purpose},
-                          {"status", file.processed_at <= now() ? "processed" : "pending"}};
+                          {"status", file.state_at(now())}};
   if (file.expires_at) out["expires_at"] = *file.expires_at;
   if (dialect == Dialect::openai) out["status_details"] = nullptr;
+  if (!file.state_details.empty()) out["status_details"] = file.state_details;
   return out;
 }
 

@@ -22,9 +22,12 @@ struct StoredFile {
   std::string purpose;
   std::uint64_t bytes = 0;
   TimePoint created;
-  TimePoint processed_at;  ///< `pending` before
+  TimePoint running_at;    ///< `pending` before
+  TimePoint processed_at;  ///< `running` before
   TimePoint visible_at;    ///< as if it did not exist before
   std::optional<std::int64_t> expires_at;
+  std::string final_state = "processed";
+  std::string state_details;
 
   std::shared_ptr<const SpoolFile> content;    ///< of an input
   std::shared_ptr<const InputFacts> facts;     ///< of an input
@@ -32,6 +35,8 @@ struct StoredFile {
   ResultFile result = ResultFile::output;
   std::uint64_t number = 0;
   bool foreign = false;
+
+  std::string state_at(TimePoint time) const;
 };
 
 class FileStore {
@@ -40,6 +45,10 @@ class FileStore {
   /// Null when there is no such file (yet).
   std::shared_ptr<const StoredFile> find(const std::string& resource, const std::string& id) const;
   bool erase(const std::string& resource, const std::string& id);
+  /// In whichever resource, to be changed by hand.
+  StoredFile* find(const std::string& id);
+  /// Takes away what has expired; with `lifetime` above 0 also what is older than that.
+  void expire(TimePoint time, Milliseconds lifetime);
   /// Newest first.
   std::vector<std::shared_ptr<const StoredFile>> list(const std::string& resource) const;
   std::size_t count(const std::string& resource, bool with_outputs) const;
@@ -49,6 +58,7 @@ class FileStore {
   std::map<std::uint64_t, std::shared_ptr<StoredFile>> files_;
   std::unordered_map<std::string, std::uint64_t> numbers_;
   std::uint64_t next_ = 1;
+  bool some_expire_ = false;
 };
 
 boost::json::object describe(const StoredFile& file, Dialect dialect);

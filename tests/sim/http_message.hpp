@@ -29,6 +29,12 @@ struct RequestHead {
   std::string api_key;
   std::string content_type;
   std::optional<std::uint64_t> content_length;
+
+  /// A query parameter; empty when there is none.
+  std::string parameter(const std::string& name) const {
+    const auto found = query.find(name);
+    return found == query.end() ? std::string() : found->second;
+  }
 };
 
 /// The body of the request at hand. Reading is never required: the server drains what is left.

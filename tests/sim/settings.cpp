@@ -76,6 +76,12 @@ void add_time_options(CLI::App& app, Settings& s) {
   add_duration(app, "--cancelling", s.cancelling, "time a batch is cancelling");
   add_duration(app, "--file-pending", s.file_pending, "time a file is pending (Azure)");
   add_duration(app, "--file-invisible", s.file_invisible, "time before a new file can be seen");
+  add_duration(app, "--file-running", s.file_running, "time a file is running after it was pending (Azure)");
+  add_duration(app, "--results-invisible", s.results_invisible,
+               "time before the result files of a batch that is over can be seen");
+  add_duration(app, "--file-expiry", s.file_expiry,
+               "time after which every file is gone, whatever was asked; 0: only when asked");
+  app.add_flag("--never-expire", s.never_expire, "batches run on after their window has passed");
   add_duration(app, "--list-lag", s.list_lag, "time before a new batch is listed");
   add_duration(app, "--release-lag", s.release_lag, "time a batch that is over still holds its tokens");
   add_duration(app, "--window", s.window, "time before an unfinished batch expires");
@@ -119,6 +125,10 @@ void add_rule_options(CLI::App& app, Settings& s) {
       ->check(CLI::IsMember({"conflict", "unexpectedEntityState"}))
       ->capture_default_str();
   app.add_option("--max-files", s.max_files, "files that an Azure resource may hold")->capture_default_str();
+  app.add_option("--max-files-expiring", s.max_files_expiring, "the same, when the new file has an expiry")
+      ->capture_default_str();
+  app.add_option("--max-requests", s.max_requests, "requests of a file, 0: the dialect's 100000 or 50000")->capture_default_str();
+  app.add_option("--max-upload", s.max_upload, "bytes of a file")->capture_default_str();
   app.add_flag_callback(
       "--inputs-only", [&s] { s.count_outputs = false; }, "--max-files counts uploaded files only");
   app.add_flag_callback(
@@ -126,6 +136,29 @@ void add_rule_options(CLI::App& app, Settings& s) {
 }
 
 void add_oddity_options(CLI::App& app, Settings& s) {
+  app.add_option("--accept", s.accept, "a rule that is not enforced (may be repeated)")
+      ->check(CLI::IsMember({"content-type", "filename", "bom", "embeddings"}))
+      ->type_name("RULE");
+  app.add_option("--upload-status", s.upload_status, "the status of a successful upload, 0: the dialect's")
+      ->capture_default_str();
+  app.add_option("--create-status", s.create_status, "the status of a successful creation, 0: the dialect's")
+      ->capture_default_str();
+  app.add_option("--window-refusal", s.window_refusal,
+                 "a completion_window other than 24h is refused 'sync', or the batch fails 'async'")
+      ->check(CLI::IsMember({"dialect", "sync", "async"}))
+      ->capture_default_str();
+  app.add_option("--list-order", s.list_order, "of batches")->check(CLI::IsMember({"newest", "oldest"}))->capture_default_str();
+  app.add_option("--stale-after", s.stale_after,
+                 "a list after an unknown batch: refused with 400 or 404, from the 'start', or 'empty'")
+      ->check(CLI::IsMember({"400", "404", "start", "empty"}))
+      ->capture_default_str();
+  app.add_option("--empty-error-file", s.empty_error_file, "a completed batch without failures has an error file of no bytes")
+      ->check(CLI::IsMember({"dialect", "always", "never"}))
+      ->capture_default_str();
+  app.add_option("--expiry-fields", s.expiry_fields, "spelling of expires_after in Azure's uploads")
+      ->check(CLI::IsMember({"both", "dotted", "bracketed"}))
+      ->capture_default_str();
+  add_duration(app, "--expiry-min", s.expiry_min, "the shortest expiry that Azure takes");
   app.add_option("--shape", s.shape, "how every batch, file and list looks, as POST /sim/shape takes it")->type_name("JSON");
   app.add_option("--error-style", s.error_style, "the form of every error object [plain]")->check(CLI::IsMember(error_styles()));
   app.add_option("--fast-refusal", s.fast_refusal, "where --quota-mode fast names token_limit_exceeded, or with which status")

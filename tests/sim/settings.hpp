@@ -1,6 +1,7 @@
 // Everything that a command line can ask of the simulator, with the defaults that answer a small batch within a second.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -66,6 +67,22 @@ struct Settings {
   std::uint32_t foreign = 0;
   std::string cancel_conflict = "conflict";
   std::vector<std::string> rate_limits;
+  std::string window_refusal = "dialect";
+  std::string list_order = "newest";
+  std::string stale_after = "400";
+  std::string empty_error_file = "dialect";
+  std::string expiry_fields = "both";
+  Milliseconds expiry_min{std::chrono::hours(14 * 24)};  ///< of Azure
+  Milliseconds file_expiry{0};                           ///< 0: when the client asked for it
+  Milliseconds file_running{0};
+  Milliseconds results_invisible{0};
+  std::size_t max_files_expiring = 10'000;
+  std::uint64_t max_upload = 209'715'200;
+  std::uint32_t max_requests = 0;  ///< 0: the dialect's
+  int upload_status = 0;           ///< 0: the dialect's
+  int create_status = 0;
+  bool never_expire = false;
+  std::vector<std::string> accept;
   std::string shape;
   std::string error_style;
   std::string fast_refusal = "both";
@@ -73,6 +90,8 @@ struct Settings {
   std::int64_t page_size = 0;  ///< 0: as many as are asked for
   Milliseconds clock_skew{0};
 
+  /// A rule that is not enforced (--accept).
+  bool accepts(const std::string& rule) const { return std::find(accept.begin(), accept.end(), rule) != accept.end(); }
   bool tls() const { return !tls_cert.empty() || !tls_self_signed.empty(); }
 };
 

@@ -78,6 +78,7 @@ void Simulator::reset() {
 
 Task<Reply> Simulator::serve(const RequestHead& head, BodyReader& body) {
   world_->batches.advance(now());
+  world_->files.expire(now(), settings_.file_expiry);
   if (head.path.starts_with("/sim/")) co_return co_await control(head, body);
   const auto call = route(head);
   if (!call || call->operation == Operation::none) {
@@ -157,6 +158,11 @@ Task<Reply> Simulator::struck(Context context, const Fault& fault, const Request
   if (fault.name == "reset_reading") co_return co_await read_and_reset(body, fault.at.value_or(0));
   if (fault.name == "list_lag" || fault.name == "file_invisible") context.hide = fault.delay;
   if (fault.name == "insert") insert_foreign(context, fault.count);
+  if (fault.name == "file_state") {
+    context.file_pending = fault.delay;
+    context.file_state = fault.state;
+    context.file_details = fault.details;
+  }
   context.fate = fault.fate;
   context.older = fault.name == "older";
   RequestHead heard = head;

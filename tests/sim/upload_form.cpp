@@ -8,7 +8,7 @@ UploadForm::UploadForm(const Call& call, const std::string& boundary, const Toke
     : call_(call),
       check_(counter, settings.strict, settings.dir),
       file_(std::make_shared<SpoolFile>(settings.dir)),
-      strict_(settings.strict),
+      settings_(settings),
       reader_(boundary, {[this](const PartHead& head) { begin(head); }, [this](std::string_view bytes) { data(bytes); },
                          [this] { end(); }}) {}
 
@@ -25,7 +25,9 @@ bool UploadForm::is_expiry(const std::string& name) const {
   if (call_.dialect == Dialect::azure && !call_.dated_preview()) return false;
   const bool bracketed = name == "expires_after[anchor]" || name == "expires_after[seconds]";
   const bool dotted = name == "expires_after.anchor" || name == "expires_after.seconds";
-  return bracketed || (call_.azure() && dotted);
+  if (!call_.azure()) return bracketed;
+  const auto& fields = settings_.expiry_fields;
+  return (bracketed && fields != "dotted") || (dotted && fields != "bracketed");
 }
 
 void UploadForm::begin(const PartHead& head) {
@@ -33,13 +35,14 @@ void UploadForm::begin(const PartHead& head) {
   value_.clear();
   if (!seen_.insert(part_).second) return refuse("The form has two parts named '" + part_ + "'.", part_);
   if (part_ == "file") return begin_file(head);
-  if (part_ != "purpose" && !is_expiry(part_) && strict_) refuse("Unknown form field '" + part_ + "'.", part_);
+  if (part_ != "purpose" && !is_expiry(part_) && settings_.strict) refuse("Unknown form field '" + part_ + "'.", part_);
 }
 
 void UploadForm::begin_file(const PartHead& head) {
   filename_ = head.filename.value_or("");
-  if (!filename_.ends_with(".jsonl")) refuse("Invalid file format for Batch API. Must be .jsonl", "file");
-  if (call_.azure() && head.content_type.empty()) {
+  if (!filename_.ends_with(".jsonl") && !settings_.accepts("filename"))
+    refuse("Invalid file format for Batch API. Must be .jsonl", "file");
+  if (call_.azure() && head.content_type.empty() && !settings_.accepts("content-type")) {
     refuse("The file has no or an empty content type; a Content-Type such as application/json is required on the file part.",
            "file");
   }
@@ -52,9 +55,9 @@ void UploadForm::data(std::string_view bytes) {
     if (value_.size() > 1024) refuse("Form field '" + part_ + "' is too long.", part_);
     return;
   }
-  if (file_->size() + bytes.size() > largest_file) {
-    return refuse(
-        {413, "invalidPayload", "The file is larger than the maximum of " + std::to_string(largest_file) + " bytes.", "file"});
+  if (file_->size() + bytes.size() > settings_.max_upload) {
+    return refuse({413, "invalidPayload",
+                   "The file is larger than the maximum of " + std::to_string(settings_.max_upload) + " bytes.", "file"});
   }
   file_->append(bytes);
   check_.feed(bytes);
@@ -72,12 +75,10 @@ void UploadForm::set_expiry(const std::string& name, const std::string& value) {
     if (value != "created_at") refuse("expires_after anchor must be created_at.", name);
     return;
   }
-  constexpr std::int64_t days = 86'400;
-  expires_seconds_ = whole_number(value, call_.azure() ? 14 * days : 3600, 30 * days);
+  const auto least = least_expiry(call_, settings_);
+  expires_seconds_ = whole_number(value, least, 2'592'000);
   if (!expires_seconds_)
-    refuse("expires_after seconds must be a whole number between " + std::to_string(call_.azure() ? 14 * days : 3600) +
-               " and 2592000.",
-           name);
+    refuse("expires_after seconds must be a whole number between " + std::to_string(least) + " and 2592000.", name);
 }
 
 void UploadForm::finish() {

@@ -16,8 +16,6 @@
 
 namespace sim {
 
-constexpr std::uint64_t largest_file = 209'715'200;
-
 class UploadForm {
  public:
   UploadForm(const Call& call, const std::string& boundary, const TokenCounter& counter, const Settings& settings);
@@ -48,7 +46,7 @@ class UploadForm {
   const Call& call_;
   InputCheck check_;
   std::shared_ptr<SpoolFile> file_;
-  bool strict_;
+  const Settings& settings_;
   MultipartReader reader_;
   std::string part_;
   std::string value_;

@@ -13,6 +13,10 @@ std::optional<std::int64_t> whole_number(const std::string& text, std::int64_t l
   return value;
 }
 
+std::int64_t least_expiry(const Call& call, const Settings& settings) {
+  return call.azure() ? std::chrono::duration_cast<std::chrono::seconds>(settings.expiry_min).count() : 3600;
+}
+
 Task<std::optional<std::string>> read_small(BodyReader& body) {
   constexpr std::size_t most = 1024 * 1024;
   std::string text;

@@ -35,9 +35,12 @@ struct World {
 struct Context {
   Call call;
   std::string resource;
-  Milliseconds hide{};  ///< the new file or batch stays out of sight for this long
-  Fate fate{};          ///< of the new or cancelled batch
-  bool older = false;   ///< batches are shown as they were one state ago
+  Milliseconds hide{};                         ///< the new file or batch stays out of sight for this long
+  Fate fate{};                                 ///< of the new or cancelled batch
+  std::optional<Milliseconds> file_pending{};  ///< instead of --file-pending
+  std::string file_state{};                    ///< instead of processed
+  std::string file_details{};
+  bool older = false;  ///< batches are shown as they were one state ago
 };
 
 /// A refusal that blames the client for breaking a rule: entered in the ledger.
@@ -45,6 +48,9 @@ inline Reply refuse(World& world, const Call& call, const ApiError& error) {
   world.ledger.violation(std::string(name_of(call.operation)) + ": " + error.message);
   return error_reply(call.dialect, error);
 }
+
+/// The shortest expiry in seconds that a file may be given.
+std::int64_t least_expiry(const Call& call, const Settings& settings);
 
 /// `text` as a whole number between the bounds.
 std::optional<std::int64_t> whole_number(const std::string& text, std::int64_t least, std::int64_t most);
