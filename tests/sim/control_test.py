@@ -233,6 +233,18 @@ class Process(unittest.TestCase):
         self.assertEqual(set(), switches - shown)
         self.assertEqual(set(), {line.split()[0] for line in text.splitlines() if line.startswith("  --")} - switches)
 
+    def test_help_lists_every_kind_and_fault_of_the_readme(self):
+        """And nothing that the README does not describe in a table's first cell."""
+        lines = self.run_with("--help").stdout.splitlines()
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "README.md"), encoding="utf-8") as file:
+            readme = file.read()
+        for heading, first, last in (("Kinds", "| kind |", "A request runs"), ("Faults", "| fault |", "Error styles")):
+            shown = next(after.split() for line, after in zip(lines, lines[1:]) if line.startswith(heading))
+            rows = readme.split(first)[1].split(last)[0].splitlines()
+            described = [name for row in rows if row.startswith("| `") for name in row.split(" | ")[0].replace("|", "").replace("`", "").split()]
+            self.assertEqual(sorted(set(shown) - {"ok"}), sorted(described))
+            self.assertEqual(len(shown), len(set(shown)))
+
     def test_bad_usage_is_refused_with_a_reason(self):
         for arguments, fragment in ((["--colour"], "--colour"), (["--running", "soon"], "soon"), (["--deployment", "m"], "NAME=TOKENS"),
                                     (["--count", "exact"], "vocabulary"), (["--count", "table"], "--token-table"), (["--fault", "{}"], "--fault"),

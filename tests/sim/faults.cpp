@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array fault_names = {
+constexpr std::array names = {
     // without effect
     "reset_before"sv, "500_before"sv, "502_html"sv, "503"sv, "429"sv, "401"sv, "403"sv, "404"sv, "hang"sv, "half_open"sv,
     "respond"sv, "reset_reading"sv,
@@ -70,7 +70,7 @@ std::optional<std::string> read_style(const boost::json::value& member, Fault& f
 std::optional<std::string> read_fault_member(std::string_view key, const boost::json::value& member, Fault& fault) {
   if (key == "fault") {
     fault.name = text_of(member);
-    const bool known = std::find(fault_names.begin(), fault_names.end(), fault.name) != fault_names.end();
+    const bool known = std::find(names.begin(), names.end(), fault.name) != names.end();
     return known ? std::nullopt : std::optional("unknown fault '" + fault.name + "'");
   }
   if (key == "retry_after") return read_retry_after(member, fault);
@@ -92,6 +92,10 @@ std::optional<std::string> read_fault_member(std::string_view key, const boost::
 }
 
 }  // namespace
+
+std::vector<std::string> fault_names() {
+  return {names.begin(), names.end()};
+}
 
 std::optional<std::string> FaultBook::add(const boost::json::value& value) {
   if (!value.is_object()) return "a fault is a JSON object";

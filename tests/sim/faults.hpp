@@ -17,6 +17,9 @@
 
 namespace sim {
 
+/// Every fault's public name.
+std::vector<std::string> fault_names();
+
 struct Fault {
   std::string name;  ///< such as reset_after
   std::string retry_after;

@@ -70,6 +70,12 @@ const Facts& facts_of(Outcome outcome) {
 
 }  // namespace
 
+std::vector<std::string> outcome_names() {
+  std::vector<std::string> out;
+  for (const auto& one : facts) out.emplace_back(one.name);
+  return out;
+}
+
 std::optional<Outcome> outcome_named(std::string_view kind) {
   const auto found = std::find_if(facts.begin(), facts.end(), [&](const Facts& one) { return one.name == kind; });
   return found == facts.end() ? std::nullopt : std::optional(found->outcome);

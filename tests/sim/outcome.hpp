@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace sim {
 
@@ -53,6 +55,9 @@ enum class Outcome : std::uint8_t {
   once_429,
   once_missing,
 };
+
+/// Every kind's public name.
+std::vector<std::string> outcome_names();
 
 /// The kind's public name, such as "once-429"; nothing when there is no such kind.
 std::optional<Outcome> outcome_named(std::string_view kind);

@@ -5,13 +5,23 @@
 #include <utility>
 
 namespace sim {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Poison>, 5> names = {{{"poison", Poison::line},
+                                                                       {"poison_string", Poison::string_line},
+                                                                       {"poison_silent", Poison::silent},
+                                                                       {"poison_create", Poison::create},
+                                                                       {"poison_upload", Poison::upload}}};
+
+}  // namespace
+
+std::vector<std::string> poison_names() {
+  std::vector<std::string> out;
+  for (const auto& [name, poison] : names) out.emplace_back(name);
+  return out;
+}
 
 std::optional<Poison> poison_named(std::string_view kind) {
-  constexpr std::array<std::pair<std::string_view, Poison>, 5> names = {{{"poison", Poison::line},
-                                                                         {"poison_string", Poison::string_line},
-                                                                         {"poison_silent", Poison::silent},
-                                                                         {"poison_create", Poison::create},
-                                                                         {"poison_upload", Poison::upload}}};
   for (const auto& [name, poison] : names) {
     if (name == kind) return poison;
   }

@@ -6,10 +6,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace sim {
+
+/// Every kind's public name.
+std::vector<std::string> poison_names();
 
 /// The kind's public name, such as "poison_silent"; nothing when there is no such kind.
 std::optional<Poison> poison_named(std::string_view kind);

@@ -1,6 +1,8 @@
 #include "settings.hpp"
 
 #include "error_style.hpp"
+#include "faults.hpp"
+#include "poison.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -10,6 +12,12 @@
 
 namespace sim {
 namespace {
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : " ") + name;
+  return out;
+}
 
 std::string text_of(Milliseconds time) {
   const auto count = time.count();
@@ -229,7 +237,9 @@ int read_command_line(int argc, char** argv, Settings& settings, bool& go_on) {
       "A provider for tests: the Files and Batch APIs of Azure OpenAI (dated and v1) and OpenAI on one port, stricter than the "
       "real ones.",
       "batchd-sim");
-  app.footer("tests/sim/README.md tells what prompts can ask for, which faults there are, and what the ledger says.");
+  app.footer("Kinds, that a prompt asks for as \"user\": \"sim:KIND\":\n  " + listed(outcome_names()) + " " +
+             listed(poison_names()) + "\nFaults, for --fault and POST /sim/faults:\n  " + listed(fault_names()) +
+             "\ntests/sim/README.md tells what they do, and what the control plane and the ledger say.");
   add_network_options(app, settings);
   add_time_options(app, settings);
   add_rule_options(app, settings);
