@@ -78,6 +78,9 @@ struct OrderOptions {
 struct PauseOptions {
   std::string scope = "all";
   bool list = false;
+  bool json = false;
+};
+
 struct RunOptions {
   std::string file;    ///< "-" for stdin
   std::string output;  ///< "-" for stdout
