@@ -110,13 +110,14 @@ std::optional<RequestState> Reading::request(std::string_view job, std::string_v
   });
 }
 
-std::vector<ShardLine> Reading::shards(int most) {
+std::vector<ShardLine> Reading::shards(int most, const std::string& deployment) {
   return transact(database_, [&](Transaction& tx) {
     std::vector<ShardLine> lines;
-    for (const auto& row : tx.run(queries::live_shards, most)) {
+    for (const auto& row : tx.run(queries::shard_lines, deployment, most)) {
       lines.push_back({row[0].as<std::int64_t>(), row[1].as<std::string>(), row[2].as<std::string>(), row[3].as<std::string>(),
                        row[4].as<std::string>(), row[5].as<int>(), row[6].as<std::int64_t>(), maybe_text(row[7]),
-                       row[8].as<std::string>(), row[9].as<std::int64_t>()});
+                       row[8].as<std::string>(), row[9].as<std::int64_t>(), row[10].as<bool>(), maybe_text(row[11]),
+                       row[12].as<std::string>()});
     }
     return lines;
   });

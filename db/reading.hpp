@@ -62,6 +62,9 @@ struct ShardLine {
   std::optional<std::string> batch;
   std::string batch_status;
   std::int64_t age_seconds = 0;  ///< in this state
+  bool answer_unknown = false;   ///< a POST was announced and its answer is not recorded
+  std::optional<std::string> input_file;
+  std::string error;  ///< JSON, "" for none
 };
 
 /// Receives one result; `false` ends the reading. What it throws passes through.
@@ -80,8 +83,8 @@ class Reading {
   void results(std::string_view job, const ResultSink& sink);
   std::optional<RequestState> request(RequestId id);
   std::optional<RequestState> request(std::string_view job, std::string_view key);
-  /// Needs the role batchd_worker, or the owner.
-  std::vector<ShardLine> shards(int most = 100);
+  /// Of one deployment, or of all. Needs the role batchd_worker, or the owner.
+  std::vector<ShardLine> shards(int most = 100, const std::string& deployment = "");
 
  private:
   Database& database_;

@@ -32,6 +32,9 @@ struct Invocation {
   ResultsOptions results;
   OrderOptions order;
   PauseOptions pause;
+  BatchesOptions batches;
+  DoctorOptions doctor;
+  AdoptOptions adopt;
   RunOptions run_options;
   bool version_json = false;
   std::string docs;
@@ -140,10 +143,44 @@ void add_orders(CLI::App& app, Invocation& i) {
       i, [&i] { return run_resume(i.common, i.pause); }, true);
   resume->add_option("SCOPE", i.pause.scope, "all, job:NAME or deployment:NAME");
   resume->add_flag("--json", i.pause.json, "Print JSON");
+}
+
 void add_run(CLI::App& app, Invocation& i) {
   add_run_options(*command(app, "run", "Answer a JSONL file, with a database of its own", run_help, i,
                            [&i] { return run_run(i.common, i.run_options); }),
                   i.run_options);
+}
+
+void add_care(CLI::App& app, Invocation& i) {
+  auto* batches = command(
+      app, "batches", "Show our shards and their batches, or what the providers list",
+      "Without --remote: the shards under way, from the database. With it: every batch that the providers list, page by page,\n"
+      "ours marked with their shards. --since takes how long ago, such as 24h, or a time in UTC, such as 2026-01-31.",
+      i, [&i] { return run_batches(i.common, i.batches); }, true);
+  batches->add_option("--deployment", i.batches.deployment, "Only shards of this deployment")->type_name("NAME");
+  batches->add_flag("--remote", i.batches.remote, "Ask the providers");
+  batches->add_option("--provider", i.batches.provider, "Ask only this one")->type_name("NAME");
+  batches->add_option("--status", i.batches.status, "Show only batches of this status")->type_name("STATUS");
+  batches->add_option("--since", i.batches.since, "Show only batches made since then")->type_name("TIME");
+  batches->add_flag("--json", i.batches.json, "Print JSON");
+
+  auto* doctor = command(app, "doctor", "Examine the installation and say what to do about what is wrong",
+                         "Looks at the database, the schema, grants, clocks, daemons, quotas, the queue and every provider; "
+                         "changes nothing, and ends\n"
+                         "within a minute. Exit 0 when nothing fails, 3 when something does, 4 when the schema does not fit.",
+                         i, [&i] { return run_doctor(i.common, i.doctor); });
+  doctor->add_flag("--json", i.doctor.json, "Print JSON");
+
+  auto* adopt = command(
+      app, "adopt", "Say whose a database is that was restored or cloned elsewhere",
+      "Such a database submits nothing until then. Without a flag: it is the same installation, and what was under way goes "
+      "on.\n"
+      "With --as-new-instance: it is another one than the original, gets a name of its own, gives up what was under way and\n"
+      "leaves the original's files and batches alone; refused while daemons of this database are alive.",
+      i, [&i] { return run_adopt(i.common, i.adopt); }, true);
+  adopt->add_flag("--as-new-instance", i.adopt.as_new_instance, "It is another installation than the original");
+  adopt->add_flag("--yes", i.adopt.yes, "Do not ask");
+  adopt->add_flag("--json", i.adopt.json, "Print JSON");
 }
 
 void add_about(CLI::App& app, Invocation& i) {
@@ -216,6 +253,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_service(app, invocation);
   add_work(app, invocation);
   add_orders(app, invocation);
+  add_care(app, invocation);
   add_about(app, invocation);
   try {
     app.parse(argc, argv);

@@ -81,6 +81,25 @@ struct PauseOptions {
   bool json = false;
 };
 
+struct BatchesOptions {
+  std::string deployment;  ///< "" for all; ours only
+  bool remote = false;
+  std::string provider;  ///< "" for all; with `remote` only, as the following
+  std::string status;
+  std::string since;
+  bool json = false;
+};
+
+struct DoctorOptions {
+  bool json = false;
+};
+
+struct AdoptOptions {
+  bool as_new_instance = false;
+  bool yes = false;
+  bool json = false;
+};
+
 struct RunOptions {
   std::string file;    ///< "-" for stdin
   std::string output;  ///< "-" for stdout
@@ -103,6 +122,9 @@ int run_cancel(const CommonOptions& common, const OrderOptions& options);
 int run_retry(const CommonOptions& common, const OrderOptions& options);
 int run_pause(const CommonOptions& common, const PauseOptions& options);
 int run_resume(const CommonOptions& common, const PauseOptions& options);
+int run_batches(const CommonOptions& common, const BatchesOptions& options);
+int run_doctor(const CommonOptions& common, const DoctorOptions& options);
+int run_adopt(const CommonOptions& common, const AdoptOptions& options);
 int run_run(const CommonOptions& common, const RunOptions& options);
 int run_version(bool json);
 /// Prints the README's table of `config` keys or of `metrics`.

@@ -60,7 +60,7 @@ SELECT name FROM batchd.deployment ORDER BY name;
 -- Shards that are not closed, of one deployment or ('') of all, oldest first.
 SELECT id, state, deployment, provider, model, attempt, requests, batch_id, batch_status,
        extract(epoch FROM clock_timestamp() - state_at)::bigint AS age,
-       intent_at IS NOT NULL AS unanswered, input_file, finish_reason, coalesce(error, '') AS error
+       intent_at IS NOT NULL AS answer_unknown, input_file, coalesce(error, '') AS error
 FROM batchd.shard WHERE state <> 'closed' AND ($1 = '' OR deployment = $1) ORDER BY id LIMIT $2::int;
 
 -- name: shards_of_batches
