@@ -54,9 +54,3 @@ SELECT id, job, key, state, attempts, shard, batch_id, last_error FROM batchd.re
 -- name: request_by_key
 -- The same by its producer's name.
 SELECT id, job, key, state, attempts, shard, batch_id, last_error FROM batchd.request_status WHERE job = $1 AND key = $2;
-
--- name: live_shards
--- Shards that are not closed, latest first.
-SELECT id, state, deployment, provider, model, attempt, requests, batch_id, batch_status,
-       extract(epoch FROM clock_timestamp() - state_at)::bigint
-FROM batchd.shard WHERE state <> 'closed' ORDER BY id DESC LIMIT $1::int;
