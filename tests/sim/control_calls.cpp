@@ -45,6 +45,10 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
     world_.faults.clear();
     return json_reply(200, boost::json::object{{"pending", 0}});
   }
+  if (post && head.path == "/sim/tokens/revoke") {
+    world_.identity.revoke_all();
+    return json_reply(200, boost::json::object{{"revoked", true}});
+  }
   if (post && head.path == "/sim/reset") {
     reset_();
     return json_reply(200, boost::json::object{{"reset", true}});
@@ -52,7 +56,7 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
   return complaint(404,
                    "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
                    "/sim/foreign, POST /sim/shape, POST /sim/batches/{id}/cancel, end, state, shape, vanish, POST "
-                   "/sim/files/{id}/state, expire, and POST /sim/reset.");
+                   "/sim/files/{id}/state, expire, POST /sim/tokens/revoke, and POST /sim/reset.");
 }
 
 /// What a test does to the world by hand.

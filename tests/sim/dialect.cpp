@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array<std::pair<std::string_view, Operation>, 9> operations = {{
+constexpr std::array<std::pair<std::string_view, Operation>, 11> operations = {{
     {"upload", Operation::upload},
     {"files", Operation::list_files},
     {"file", Operation::get_file},
@@ -22,6 +22,8 @@ constexpr std::array<std::pair<std::string_view, Operation>, 9> operations = {{
     {"list", Operation::list_batches},
     {"retrieve", Operation::get_batch},
     {"cancel", Operation::cancel_batch},
+    {"token", Operation::token},
+    {"imds", Operation::imds},
 }};
 
 constexpr std::array dated_versions = {

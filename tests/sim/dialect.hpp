@@ -25,10 +25,13 @@ enum class Operation : std::uint8_t {
   list_batches,
   get_batch,
   cancel_batch,
+  token,  ///< a login at Microsoft Entra
+  imds,   ///< and by the identity of a machine
   none
 };
 
-/// As the ledger counts it and faults name it: upload, files, file, download, delete, create_batch, list, retrieve, cancel.
+/// As the ledger counts it and faults name it: upload, files, file, download, delete, create_batch, list, retrieve, cancel,
+/// token, imds.
 std::string_view name_of(Operation operation);
 std::optional<Operation> operation_named(std::string_view name);
 
@@ -40,6 +43,7 @@ struct Call {
   std::string api_version;  ///< Azure only, may be empty
   bool wrong_method = false;
 
+  bool login() const { return operation == Operation::token || operation == Operation::imds; }
   bool azure() const { return dialect != Dialect::openai; }
   /// Dated versions after the first GA one answer create with 201 and know more list parameters.
   bool dated_preview() const { return dialect == Dialect::azure && api_version.ends_with("-preview"); }

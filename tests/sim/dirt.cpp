@@ -41,61 +41,45 @@ void make_time_float(std::string& line) {
   line.insert(at, ".0");
 }
 
-std::string soiled(std::string line, Outcome outcome) {
-  constexpr std::string_view not_utf8 = "\xFF\xC3(";
-  const std::string clean = line;
+/// Answers that answer nothing; empty for the other kinds.
+std::string_view odd_response(Outcome outcome) {
   switch (outcome) {
-    case Outcome::bad_utf8:
-      insert_after(line, " echo:", not_utf8);
-      return line + clean;
-    case Outcome::bad_utf8_answer:
-      insert_after(line, " echo:", not_utf8);
-      return line;
-    case Outcome::blank_lines:
-      return '\n' + line + " \n\n";
-    case Outcome::crlf:
-      line.insert(line.size() - 1, 1, '\r');
-      return line;
-    case Outcome::same_id:
-      set_line_id(line, R"("id":"batch_req_same",)");
-      return line;
-    case Outcome::no_id:
-      set_line_id(line, "");
-      return line;
-    case Outcome::surrogate:
-      insert_after(line, " echo:", R"(\ud800)");
-      return line;
-    case Outcome::nul:
-      insert_after(line, " echo:", R"(\u0000)");
-      return line;
-    case Outcome::deep:
-      insert_after(line, "\"body\":{", "\"deep\":" + std::string(depth, '[') + std::string(depth, ']') + ',');
-      return line;
-    case Outcome::not_object:
-      return "[\"not an object\"]\n42\n\"text\"\nnull\n{}\n{\"custom_id\":7}\n" + clean;
-    case Outcome::float_time:
-      make_time_float(line);
-      return line;
-    case Outcome::filtered:
-      replace(line, R"("finish_reason":"stop")", R"("finish_reason":"content_filter")");
-      return line;
     case Outcome::error_200:
-      respond(
-          line,
-          R"({"status_code":200,"request_id":"","body":{"error":{"message":"The server had an error.","code":"server_error"}}})");
-      return line;
+      return R"({"status_code":200,"request_id":"","body":{"error":{"message":"The server had an error.","code":"server_error"}}})";
     case Outcome::empty_body:
-      respond(line, R"({"status_code":200,"request_id":"","body":{}})");
-      return line;
+      return R"({"status_code":200,"request_id":"","body":{}})";
     case Outcome::status_0_null:
-      respond(line, R"({"status_code":0,"request_id":"","body":null})");
-      return line;
+      return R"({"status_code":0,"request_id":"","body":null})";
     case Outcome::neither:
-      respond(line, "null");
-      return line;
+      return "null";
     default:
-      return line;
+      return {};
   }
+}
+
+/// Changes inside of the answer's own line.
+void change_line(std::string& line, Outcome outcome) {
+  constexpr std::string_view content = " echo:", not_utf8 = "\xFF\xC3(";
+  if (outcome == Outcome::bad_utf8 || outcome == Outcome::bad_utf8_answer) insert_after(line, content, not_utf8);
+  if (outcome == Outcome::surrogate) insert_after(line, content, R"(\ud800)");
+  if (outcome == Outcome::nul) insert_after(line, content, R"(\u0000)");
+  if (outcome == Outcome::same_id) set_line_id(line, R"("id":"batch_req_same",)");
+  if (outcome == Outcome::no_id) set_line_id(line, "");
+  if (outcome == Outcome::float_time) make_time_float(line);
+  if (outcome == Outcome::filtered) replace(line, R"("finish_reason":"stop")", R"("finish_reason":"content_filter")");
+  if (outcome == Outcome::deep)
+    insert_after(line, "\"body\":{", "\"deep\":" + std::string(depth, '[') + std::string(depth, ']') + ',');
+  if (const auto response = odd_response(outcome); !response.empty()) respond(line, response);
+}
+
+std::string soiled(const std::string& clean, Outcome outcome) {
+  std::string line = clean;
+  change_line(line, outcome);
+  if (outcome == Outcome::bad_utf8) return line + clean;
+  if (outcome == Outcome::blank_lines) return '\n' + clean + " \n\n";
+  if (outcome == Outcome::crlf) line.insert(line.size() - 1, 1, '\r');
+  if (outcome == Outcome::not_object) return "[\"not an object\"]\n42\n\"text\"\nnull\n{}\n{\"custom_id\":7}\n" + clean;
+  return line;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct RequestHead {
   std::string authorization;
   std::string api_key;
   std::string content_type;
+  std::string metadata;  ///< the header of that name, which machines show
   std::optional<std::uint64_t> content_length;
 
   /// A query parameter; empty when there is none.
@@ -36,6 +38,9 @@ struct RequestHead {
     return found == query.end() ? std::string() : found->second;
   }
 };
+
+/// Names and values of a query or of a form, decoded.
+std::map<std::string, std::string> parse_form(std::string_view text);
 
 /// The body of the request at hand. Reading is never required: the server drains what is left.
 class BodyReader {

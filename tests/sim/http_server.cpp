@@ -55,14 +55,7 @@ std::string decoded(std::string_view text, bool plus_is_blank) {
 void split_target(std::string_view target, RequestHead& head) {
   const auto mark = std::min(target.find('?'), target.size());
   head.path = decoded(target.substr(0, mark), false);
-  auto rest = target.substr(std::min(mark + 1, target.size()));
-  while (!rest.empty()) {
-    const auto pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
-    const auto equals = std::min(pair.find('='), pair.size());
-    if (!pair.empty())
-      head.query[decoded(pair.substr(0, equals), true)] = decoded(pair.substr(std::min(equals + 1, pair.size())), true);
-  }
+  head.query = parse_form(target.substr(std::min(mark + 1, target.size())));
 }
 
 RequestHead head_of(const http::request_header<>& message, std::optional<std::uint64_t> length) {
@@ -73,6 +66,7 @@ RequestHead head_of(const http::request_header<>& message, std::optional<std::ui
   head.authorization = message[http::field::authorization];
   head.api_key = message["api-key"];
   head.content_type = message[http::field::content_type];
+  head.metadata = message["Metadata"];
   head.content_length = length;
   return head;
 }
@@ -283,6 +277,17 @@ Task<void> serve_connection(Stream stream, Service& service) {
 }
 
 }  // namespace
+
+std::map<std::string, std::string> parse_form(std::string_view text) {
+  std::map<std::string, std::string> out;
+  while (!text.empty()) {
+    const auto pair = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(pair.size() + 1, text.size()));
+    const auto equals = std::min(pair.find('='), pair.size());
+    if (!pair.empty()) out[decoded(pair.substr(0, equals), true)] = decoded(pair.substr(std::min(equals + 1, pair.size())), true);
+  }
+  return out;
+}
 
 struct HttpServer::Impl {
   asio::io_context& loop;

@@ -54,11 +54,13 @@ class Ledger {
   std::unique_ptr<BodySource> executions(std::function<std::string(std::uint32_t)> batch_id);
 
  private:
+  static constexpr auto operations = static_cast<std::size_t>(Operation::none) + 1;
+
   void flush();
 
   bool light_;
-  std::array<std::uint64_t, 10> calls_{};
-  std::array<std::map<int, std::uint64_t>, 10> answers_;
+  std::array<std::uint64_t, operations> calls_{};
+  std::array<std::map<int, std::uint64_t>, operations> answers_;
   std::vector<std::string> violations_;
   std::uint64_t violation_count_ = 0;
   std::uint64_t files_uploaded_ = 0;

@@ -181,6 +181,15 @@ void add_oddity_options(CLI::App& app, Settings& s) {
   add_duration(app, "--clock-skew", s.clock_skew, "how far the service's clock is ahead; -5m: behind");
 }
 
+void add_identity_options(CLI::App& app, Settings& s) {
+  app.add_flag("--require-token", s.require_token, "Azure takes no keys, only tokens that the simulator's login services issued");
+  add_duration(app, "--token-life", s.token_life, "time a token is good for");
+  app.add_option("--token-audience", s.token_audience, "the scope, without its /.default, whose tokens the API takes")
+      ->capture_default_str();
+  app.add_option("--client-secret", s.client_secret, "the only secret that logs in [any]");
+  app.add_option("--assertion-file", s.assertion_file, "file whose first line is the only assertion that logs in [any]");
+}
+
 void add_answer_options(CLI::App& app, Settings& s) {
   app.add_option("--answer-bytes", s.answer_bytes, "length of each answer's content, at least 118")->capture_default_str();
   app.add_option("--seed", s.seed, "of the order of lines and of faults by chance")->capture_default_str();
@@ -245,6 +254,7 @@ int read_command_line(int argc, char** argv, Settings& settings, bool& go_on) {
   add_rule_options(app, settings);
   add_answer_options(app, settings);
   add_oddity_options(app, settings);
+  add_identity_options(app, settings);
   go_on = false;
   try {
     app.parse(argc, argv);

@@ -83,6 +83,11 @@ struct Settings {
   int create_status = 0;
   bool never_expire = false;
   std::vector<std::string> accept;
+  bool require_token = false;
+  Milliseconds token_life{std::chrono::hours(1)};
+  std::string token_audience = "https://cognitiveservices.azure.com";
+  std::string client_secret;   ///< empty: any
+  std::string assertion_file;  ///< empty: any assertion
   std::string shape;
   std::string error_style;
   std::string fast_refusal = "both";

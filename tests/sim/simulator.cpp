@@ -80,7 +80,8 @@ Task<Reply> Simulator::serve(const RequestHead& head, BodyReader& body) {
   world_->batches.advance(now());
   world_->files.expire(now(), settings_.file_expiry);
   if (head.path.starts_with("/sim/")) co_return co_await control(head, body);
-  const auto call = route(head);
+  auto call = route(head);
+  if (const auto login = Identity::operation_of(head)) call = Call{Dialect::azure, *login, {}, {}, false};
   if (!call || call->operation == Operation::none) {
     world_->ledger.called(Operation::none);
     world_->ledger.violation("no such path: " + head.method + ' ' + head.path);
@@ -109,17 +110,25 @@ Task<Reply> Simulator::control(const RequestHead& head, BodyReader& body) {
   co_return ControlCalls(world_, [this] { reset(); }).serve(head, text.value_or(""));
 }
 
+bool Simulator::takes_key(const std::string& key) const {
+  return settings_.keys.empty() || std::find(settings_.keys.begin(), settings_.keys.end(), key) != settings_.keys.end();
+}
+
+bool Simulator::takes_token(const RequestHead& head, const std::string& token) const {
+  return head.api_key.empty() && world_->identity.accepts(token, now());
+}
+
 /// What is refused before the API looks at a call.
 std::optional<Reply> Simulator::gateway(const Call& call, const RequestHead& head) {
   auto& world = *world_;
+  if (call.login()) return std::nullopt;
   if (!version_known(call)) {
     world.ledger.violation("api-version '" + call.api_version + "' is " + (call.api_version.empty() ? "missing" : "unknown") +
                            ": " + head.path);
     return error_reply(call.dialect, resource_not_found());
   }
   const auto key = key_of(call, head);
-  const bool accepted =
-      key && (settings_.keys.empty() || std::find(settings_.keys.begin(), settings_.keys.end(), *key) != settings_.keys.end());
+  const bool accepted = key && (call.azure() && settings_.require_token ? takes_token(head, *key) : takes_key(*key));
   if (!accepted) {
     const std::string message =
         key ? "Access denied due to an invalid key." : "Access denied: no key was shown in the form that this API reads.";
@@ -194,10 +203,13 @@ Task<Reply> Simulator::perform(const Context& context, const RequestHead& head, 
       co_return batches.get(context);
     case Operation::cancel_batch:
       co_return batches.cancel(context);
+    case Operation::imds:
+      co_return world->identity.machine(head);
     default:
       break;
   }
   const auto text = co_await read_small(body);
+  if (text && context.call.operation == Operation::token) co_return world->identity.log_in(head, *text);
   if (!text) co_return refuse(*world, context.call, {413, "invalidPayload", "The body is longer than 1 MiB."});
   world->batches.advance(now());
   co_return batches.create(context, *text);

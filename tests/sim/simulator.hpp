@@ -20,6 +20,8 @@ class Simulator final : public Service {
   Task<Reply> control(const RequestHead& head, BodyReader& body);
   Task<Reply> api(const Call& call, const RequestHead& head, BodyReader& body);
   Task<Reply> struck(Context context, const Fault& fault, const RequestHead& head, BodyReader& body);
+  bool takes_key(const std::string& key) const;
+  bool takes_token(const RequestHead& head, const std::string& token) const;
   std::optional<Reply> gateway(const Call& call, const RequestHead& head);
   Task<Reply> perform(const Context& context, const RequestHead& head, BodyReader& body);
   Task<Reply> perform_late(const Context& context, BodyReader& body, Milliseconds delay);

@@ -149,6 +149,15 @@ class FileSwitches(unittest.TestCase):
                     self.assertEqual(201 if fields in (style, "both") else 400, status(sim, style, 3600))
                 self.assertEqual(400, status(sim, fields if fields != "both" else "dotted", 3599))
 
+    def test_a_file_is_gone_when_its_own_expiry_has_passed(self):
+        with Sim("--expiry-min", "1s") as sim:
+            api = Api(sim, "azure", "2025-04-01-preview")
+            fields = (("purpose", "batch"), ("expires_after.anchor", "created_at"), ("expires_after.seconds", 1))
+            file_id = api.upload(api.file_of(api.line()), fields=fields).json()["id"]
+            other = api.uploaded(api.line())
+            wait_for(lambda: api.call("GET", "/files/" + file_id).status == 404, "the expiry")
+            self.assertEqual(200, api.call("GET", "/files/" + other).status)
+
     def test_files_with_an_expiry_have_a_ceiling_of_their_own(self):
         with Sim("--max-files", "1", "--max-files-expiring", "2") as sim:
             api = Api(sim, "azure", "2025-04-01-preview")

@@ -4,6 +4,7 @@
 #include "batch_store.hpp"
 #include "faults.hpp"
 #include "file_store.hpp"
+#include "identity.hpp"
 #include "ids.hpp"
 #include "ledger.hpp"
 #include "quota.hpp"
@@ -29,6 +30,7 @@ struct World {
   FaultBook faults{settings.seed};
   Shapes shapes;
   RateLimiter rates;
+  Identity identity{settings, ids};
 };
 
 /// An API call that passed the gateway: what is asked for, of which resource, and how its effect is to be delayed.
