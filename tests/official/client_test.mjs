@@ -109,6 +109,16 @@ for (const dialect of dialects) {
       assert.deepEqual((await client.files.list({ limit: 2, after: made[1] })).data.map((file) => file.id), made.slice(2, 4));
     });
 
+    it('filters and orders lists of batches', { ...limit, skip: !dialect.filters && 'only in previews of Azure' }, async () => {
+      const file = await upload(client, dialect);
+      const made = [];
+      for (let i = 0; i < 3; ++i) made.push((await finished(client, await create(client, dialect, file))).id);
+      const listed = async (query) => (await client.batches.list({}, { query })).data.map((batch) => batch.id);
+      assert.deepEqual(await listed({ $orderby: 'created_at asc' }), made);
+      assert.deepEqual(await listed({ $filter: "created_at gt 1 and status eq 'Completed'" }), [...made].reverse());
+      assert.deepEqual(await listed({ $filter: "status eq 'Failed'" }), []);
+    });
+
     it('asks that files expire', { ...limit, skip: !dialect.shortestExpiry && 'not in 2024-10-21' }, async () => {
       const expiry = { anchor: 'created_at', seconds: dialect.shortestExpiry };
       const file = await client.files.create({

@@ -55,6 +55,7 @@ export const dialects = [
     createStatus: 201,
     shortestExpiry: 1_209_600,
     fileList: { cut: true },
+    filters: true,
   }),
   {
     name: 'OpenAI at Azure /openai/v1',

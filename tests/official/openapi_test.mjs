@@ -9,6 +9,18 @@ import { Simulator, until } from './simulator.mjs';
 
 const limit = { timeout: 60_000 };
 const { toFile } = openai;
+const deviations = [
+  ['--upload-status', '202'],
+  ['--create-status', '202'],
+  ['--error-style', 'detail'],
+  ['--error-style', 'text'],
+  ['--error-style', 'html'],
+  ['--shape', '{"status": "capital"}'],
+  ['--shape', '{"times": "iso"}'],
+  ['--shape', '{"set": {"surprise": 1}}'],
+  ['--shape', '{"list_key": "value"}'],
+  ['--shape', '{"cursor": "in_items"}'],
+];
 const states = ['validating', 'failed', 'in_progress', 'finalizing', 'completed', 'expired', 'cancelling', 'cancelled'];
 
 /// A fetch that judges every answer, and keeps what it saw: `seen` holds "operation status", `batches` one for each state.
@@ -190,6 +202,18 @@ for (const dialect of dialects) {
       }
       const missing = expected.filter((wanted) => ![...witness.seen].some((seen) => fits(seen, wanted)));
       assert.deepEqual(missing, []);
+    });
+
+    it('what the simulator does otherwise when it is told to is noticed', limit, async () => {
+      for (const options of deviations) {
+        const other = new Witness(dialect, document);
+        const client = dialect.client(await simulator('--fast', ...options), { fetch: other.fetch, maxRetries: 0 });
+        const file = await upload(client);
+        await create(client, file);
+        await client.batches.list();
+        await assert.rejects(client.batches.retrieve('batch_nobody'));
+        assert.ok(other.faults.length > 0, `${options.join(' ')} passed`);
+      }
     });
 
     it('an answer that is not as it says would have been noticed', limit, () => {
