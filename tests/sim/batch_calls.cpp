@@ -162,6 +162,20 @@ Reply BatchCalls::get(const Context& context) {
   return reply;
 }
 
+/// Where a list after that batch begins; what becomes of one that is not there is unspecified, and --stale-after chooses.
+std::optional<ApiError> BatchCalls::seek(const std::vector<Batch*>& batches, const std::string& after, std::size_t& begin) const {
+  if (after.empty()) return std::nullopt;
+  const auto found = std::find_if(batches.begin(), batches.end(), [&](const Batch* batch) { return batch->id == after; });
+  const auto& stale = world_.settings.stale_after;
+  const std::string message = "No batch '" + after + "' to list after.";
+  begin = static_cast<std::size_t>(found - batches.begin()) + (found == batches.end() ? 0 : 1);
+  if (found != batches.end() || stale == "empty") return std::nullopt;
+  if (stale == "404") return ApiError{404, "notFound", message, "after"};
+  if (stale == "400") return bad(message, "after");
+  begin = 0;
+  return std::nullopt;
+}
+
 Reply BatchCalls::list(const Context& context, const RequestHead& head) {
   const auto& call = context.call;
   if (world_.settings.strict) {
@@ -184,17 +198,9 @@ Reply BatchCalls::list(const Context& context, const RequestHead& head) {
       return refuse(world_, call, bad(*fault, "$filter"));
     filter.apply(batches);
   }
-  auto first = batches.begin();
-  if (const auto after = head.parameter("after"); !after.empty()) {
-    first = std::find_if(batches.begin(), batches.end(), [&](const Batch* batch) { return batch->id == after; });
-    const auto& stale = world_.settings.stale_after;
-    const bool found = first != batches.end();
-    if (!found && (stale == "400" || stale == "404"))
-      return error_reply(call.dialect, {stale == "404" ? 404 : 400, stale == "404" ? "notFound" : "invalidPayload",
-                                        "No batch '" + after + "' to list after.", "after"});
-    if (found) ++first;
-    if (!found && stale == "start") first = batches.begin();
-  }
+  std::size_t begin = 0;
+  if (const auto fault = seek(batches, head.parameter("after"), begin)) return error_reply(call.dialect, *fault);
+  const auto first = batches.begin() + static_cast<std::ptrdiff_t>(begin);
   const auto last = first + std::min<std::ptrdiff_t>(limit, batches.end() - first);
   boost::json::array data;
   for (auto at = first; at != last; ++at) data.push_back(shown(context, **at));

@@ -21,6 +21,7 @@ class BatchCalls {
   std::optional<ApiError> check_input(const Context& context, const StoredFile* file, const std::string& id) const;
   ApiError quota_refusal(const std::string& model, std::uint64_t limit) const;
   boost::json::object shown(const Context& context, const Batch& batch) const;
+  std::optional<ApiError> seek(const std::vector<Batch*>& batches, const std::string& after, std::size_t& begin) const;
   Reply missing(const Context& context) const;
 
   World& world_;

@@ -45,7 +45,7 @@ void make_time_float(std::string& line) {
 std::string_view odd_response(Outcome outcome) {
   switch (outcome) {
     case Outcome::error_200:
-      return R"({"status_code":200,"request_id":"","body":{"error":{"message":"The server had an error.","code":"server_error"}}})";
+      return R"({"status_code":200,"request_id":"","body":{"error":{"message":"Something broke.","code":"server_error"}}})";
     case Outcome::empty_body:
       return R"({"status_code":200,"request_id":"","body":{}})";
     case Outcome::status_0_null:

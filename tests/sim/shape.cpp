@@ -70,7 +70,8 @@ void shape_counts(object& item, std::string_view how) {
   if (member == nullptr) return;
   if (how == "absent") return void(item.erase("request_counts"));
   if (how == "null") return void(*member = nullptr);
-  auto& counts = member->as_object();
+  if (!member->is_object()) return;
+  auto& counts = member->get_object();
   if (how == "zero") counts["total"] = counts["completed"] = counts["failed"] = 0;
   if (how == "nulls") counts["total"] = nullptr;
   if (how != "zero") counts["completed"] = counts["failed"] = nullptr;
@@ -96,10 +97,10 @@ void shape_line(object& item, std::string_view how) {
   auto* const data = list == nullptr ? nullptr : list->if_contains("data");
   if (data == nullptr || !data->is_array()) return;
   for (auto& error : data->get_array()) {
-    auto* const line = error.as_object().if_contains("line");
+    auto* const line = error.is_object() ? error.get_object().if_contains("line") : nullptr;
     if (line == nullptr) continue;
     if (how == "absent") {
-      error.as_object().erase("line");
+      error.get_object().erase("line");
     } else if (how == "null") {
       *line = nullptr;
     } else if (how == "number" && line->is_string()) {
@@ -175,8 +176,9 @@ void shape_item(object& item, const Shape& shape) {
 
 void shape_list(object& list, const Shape& shape) {
   const auto& wanted = shape.rules;
-  if (const auto* const inside = wanted.if_contains("cursor"); inside != nullptr) {
-    for (auto& item : list["data"].as_array()) {
+  auto* const entries = list.if_contains("data");
+  if (wanted.contains("cursor") && entries != nullptr && entries->is_array()) {
+    for (auto& item : entries->get_array()) {
       item.as_object()["first_id"] = list["first_id"];
       item.as_object()["last_id"] = list["last_id"];
     }
@@ -185,7 +187,7 @@ void shape_list(object& list, const Shape& shape) {
   }
   drop_members(list, wanted, "list_drop");
   set_members(list, wanted, "list_set");
-  if (const auto* const key = wanted.if_contains("list_key")) {
+  if (const auto* const key = wanted.if_contains("list_key"); key != nullptr && list.contains("data")) {
     value data = list["data"];
     list.erase("data");
     list[key->get_string()] = std::move(data);

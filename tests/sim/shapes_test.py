@@ -97,6 +97,13 @@ class Shapes(SimTest):
         self.assertEqual((batch_id, None), (inside["data"][0]["last_id"], inside.get("last_id")))
         self.assertEqual("Completed", listed(status="capital")["data"][0]["status"])
 
+    def test_shapes_can_be_laid_over_each_other(self):
+        batch_id = self.completed()["id"]
+        self.sim.control("shape", list_key="value", set={"request_counts": 7, "errors": {"object": "list", "data": [1]}})
+        self.assertEqual(7, self.shaped(batch_id, counts="nulls", line="text")["request_counts"])
+        self.sim.fault(operation="list", fault="shape", shape={"cursor": "in_items", "list_key": "entries"})
+        self.assertEqual([batch_id], [batch["id"] for batch in self.api.call("GET", "/batches").json()["value"]])
+
     def test_files_are_shaped_too(self):
         for operation, call in (("upload", lambda: self.api.upload(b"{}")), ("file", lambda: self.api.call("GET", "/files/" + file_id))):
             self.sim.fault(operation=operation, fault="shape", shape={"set": {"status": None, "bytes": None}})
