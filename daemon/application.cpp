@@ -12,6 +12,7 @@
 #include "runtime/task_group.hpp"
 #include "spool/spool.hpp"
 #include "stages/close.hpp"
+#include "stages/credential_watch.hpp"
 #include "stages/merge.hpp"
 #include "stages/plan.hpp"
 #include "stages/poll.hpp"
@@ -30,6 +31,7 @@
 #include <csignal>
 #include <deque>
 #include <memory>
+#include <optional>
 
 namespace batchd {
 namespace {
@@ -90,6 +92,7 @@ class Application {
   std::deque<Wakeup> poll_bells_;
   std::vector<std::pair<std::unique_ptr<Stage>, int>> stages_;  // and how many loops run each
   PlanStage* planner_ = nullptr;
+  std::optional<CredentialWatch> credential_watch_;
   asio::signal_set signals_{loop_, SIGTERM, SIGINT};
   asio::steady_timer grace_{loop_};
   int exit_code_ = exit_stopped;
@@ -124,7 +127,7 @@ Application::Application(const Config& config, Log& log, Metrics& metrics)
       database_(database_settings(config.database)),
       store_(database_, pool_, metrics),
       spool_(config.limits.state_dir, config.limits.disk),
-      providers_(config, metrics, log),
+      providers_(config, metrics, log, [this] { return session_.trusted(); }),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
       session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
@@ -195,6 +198,8 @@ Task<void> Application::supervise() {
       tasks_.spawn(stage->name(), [s = stage.get(), scout = i == 0] { return s->run(scout); });
     }
   }
+  credential_watch_.emplace(*context_, providers_.credentials());
+  tasks_.spawn("credentials", [this] { return credential_watch_->run(); });
   tasks_.spawn("listen", [this] { return planner_->listen(); });
   tasks_.spawn("status", [this] { return reporter_.run(); });
   co_await session_.run();

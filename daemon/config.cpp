@@ -227,12 +227,15 @@ class Reader {
         assign(*key, index, path, found_in_file(node, place(node)));
       } else if (is_later_key(section, name.str())) {
         problem(place(node), path, "a value", "nothing: this key is not supported by this version");
-      } else if (section == "provider[]" && name.str() == "api_key") {
-        given_[std::string("provider[") + std::to_string(index) + "].api_key"] = place(node);
+      } else if (section == "provider[]" && (name.str() == "api_key" || name.str() == "client_secret")) {
+        given_["provider[" + std::to_string(index) + "]." + std::string(name.str())] = place(node);
+        const std::string owner = table["name"].value_or(std::string("NAME"));
+        const bool api_key = name.str() == "api_key";
         problem(place(node), path, "a secret in the file itself",
-                "api_key_file, or the environment variable " + api_key_variable(table["name"].value_or(std::string("NAME"))) +
+                std::string(name.str()) + "_file, or the environment variable " +
+                    (api_key ? api_key_variable(owner) : client_secret_variable(owner)) +
                     ": a secret does not belong into this file",
-                "provider[].api_key_file");
+                "provider[]." + std::string(name.str()) + "_file");
       } else {
         problem(place(node), path, "an unknown key", keys_of(section), nearest_config_key(section, name.str()));
       }
@@ -293,7 +296,7 @@ class Reader {
         if (name.empty() || key.name == "name") continue;
         const std::string label = (providers ? "provider[" : "deployment[") + name + "]." + std::string(key.name);
         from_environment(key, i, label, environment_variable(key, name), known);
-        if (providers) known[api_key_variable(name)] = true;
+        if (providers) known[api_key_variable(name)] = known[client_secret_variable(name)] = true;
       }
     }
     if (scope_ == ConfigScope::everything) warn_of_unknown_variables(known);

@@ -39,6 +39,19 @@ struct HttpConfig {
   std::string listen;
 };
 
+/// How a provider's bearer tokens are obtained; `method` is "" for one that has an API key.
+struct EntraConfig {
+  std::string method;  ///< client-secret | managed-identity | workload-identity
+  std::string tenant_id;
+  std::string client_id;
+  std::string client_secret_file;  ///< "" when the secret came from the environment
+  Secret client_secret;            ///< as it was when the configuration was read
+  std::string token_file;
+  std::string authority;          ///< without a slash at its end
+  std::string scope;              ///< ends in /.default
+  std::string identity_endpoint;  ///< "" for the machine's own
+};
+
 struct ProviderConfig {
   std::string name;
   std::string kind;      ///< azure | azure-v1 | openai
@@ -46,6 +59,7 @@ struct ProviderConfig {
   std::string api_version;
   std::string api_key_file;
   Secret api_key;  ///< as it was when the configuration was read
+  EntraConfig entra;
   std::string ca_file;
   std::string organization;
   std::string project;
@@ -126,7 +140,7 @@ struct ConfigProblem {
 std::string to_string(const ConfigProblem& problem);
 
 using Environment = std::map<std::string, std::string>;
-/// This process's variables that begin with `BATCHD_`, and the few that say where state belongs.
+/// This process's variables that begin with `BATCHD_`, and the few that say where state belongs or who a workload is.
 Environment process_environment();
 
 /// Which keys a command needs: those that only speak to the database work without providers and their secrets.
@@ -154,6 +168,8 @@ std::filesystem::path config_file(const std::string& flag, const Environment& en
 
 /// `BATCHD_PROVIDER_<NAME>_API_KEY`, where anything but a letter or digit of the name becomes an underscore.
 std::string api_key_variable(std::string_view provider);
+/// `BATCHD_PROVIDER_<NAME>_CLIENT_SECRET`.
+std::string client_secret_variable(std::string_view provider);
 
 /// Reads a secret again after it changed: the file's text without the line break at its end.
 /// Throws std::runtime_error, naming the file, when it cannot be read or holds no usable secret.

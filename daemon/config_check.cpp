@@ -22,22 +22,6 @@ constexpr std::string_view openai_endpoint = "https://api.openai.com";
 constexpr Milliseconds advised_poll_interval{60'000};
 constexpr std::size_t longest_secret = 16'384;
 
-/// A checker's view: what was given where, and a place for problems.
-struct Desk {
-  const Provenance& given;
-  std::vector<ConfigProblem>& problems;
-
-  std::string where(const std::string& path) const {
-    const auto found = given.find(path);
-    return found == given.end() ? "" : found->second;
-  }
-  void report(const std::string& path, std::string key, std::string found, std::string expected, std::string nearest = {}) const {
-    std::string place = where(path);
-    if (const auto dot = path.rfind('.'); place.empty() && dot != std::string::npos) place = where(path.substr(0, dot));
-    problems.push_back({std::move(place), std::move(key), std::move(found), std::move(expected), std::move(nearest)});
-  }
-};
-
 bool good_name(std::string_view name) {
   constexpr std::size_t longest = 64;
   return !name.empty() && name.size() <= longest && std::all_of(name.begin(), name.end(), [](char c) {
@@ -97,6 +81,7 @@ void check_names(const Desk& desk, const std::string& section, const std::vector
 
 void check_secret(const Desk& desk, ProviderConfig& provider, const std::string& path, const std::string& key,
                   const Environment& environment) {
+  if (desk.given.contains(path + "entra")) return;  // instead of a key
   const std::string variable = api_key_variable(provider.name);
   if (const auto value = environment.find(variable); value != environment.end() && !value->second.empty()) {
     provider.api_key = Secret(value->second);
@@ -105,7 +90,8 @@ void check_secret(const Desk& desk, ProviderConfig& provider, const std::string&
   if (provider.api_key_file.empty()) {
     if (desk.given.contains(path + "api_key") || desk.given.contains(path + "api_key_file")) return;  // reported already
     desk.report(path + "api_key_file", key + "api_key_file", "",
-                "a file that holds the API key, or the key itself in the environment variable " + variable);
+                "a file that holds the API key, or the key itself in the environment variable " + variable +
+                    (provider.kind == "openai" ? "" : ", or entra"));
     return;
   }
   try {
@@ -135,7 +121,8 @@ void check_endpoint(const Desk& desk, ProviderConfig& provider, const std::strin
   while (provider.endpoint.ends_with('/')) provider.endpoint.pop_back();
 }
 
-void check_provider(const Desk& desk, ProviderConfig& provider, std::size_t index, const Environment& environment) {
+void check_provider(const Desk& desk, ProviderConfig& provider, std::size_t index, const Environment& environment,
+                    std::vector<std::string>& warnings) {
   const std::string path = "provider[" + std::to_string(index) + "].";
   const std::string key = "provider[" + table_label(provider.name, index) + "].";
   check_endpoint(desk, provider, path, key);
@@ -155,6 +142,7 @@ void check_provider(const Desk& desk, ProviderConfig& provider, std::size_t inde
     }
   }
   check_secret(desk, provider, path, key, environment);
+  check_entra(desk, provider, path, key, environment, warnings);
   check_readable(desk, path + "ca_file", key + "ca_file", provider.ca_file);
 }
 
@@ -211,6 +199,17 @@ void warn(const Config& config, std::vector<std::string>& warnings) {
 
 }  // namespace
 
+std::string Desk::where(const std::string& path) const {
+  const auto found = given.find(path);
+  return found == given.end() ? "" : found->second;
+}
+
+void Desk::report(const std::string& path, std::string key, std::string found, std::string expected, std::string nearest) const {
+  std::string place = where(path);
+  if (const auto dot = path.rfind('.'); place.empty() && dot != std::string::npos) place = where(path.substr(0, dot));
+  problems.push_back({std::move(place), std::move(key), std::move(found), std::move(expected), std::move(nearest)});
+}
+
 std::string table_label(const std::string& name, std::size_t index) {
   return name.empty() ? "#" + std::to_string(index + 1) : name;
 }
@@ -249,7 +248,8 @@ void check_everything(Config& config, const Provenance& given, const Environment
   check_required(desk, config);
   check_names(desk, "provider", config.providers);
   check_names(desk, "deployment", config.deployments);
-  for (std::size_t i = 0; i < config.providers.size(); ++i) check_provider(desk, config.providers[i], i, environment);
+  for (std::size_t i = 0; i < config.providers.size(); ++i)
+    check_provider(desk, config.providers[i], i, environment, loaded.warnings);
   check_deployments(desk, config);
   check_together(desk, config);
   if (config.limits.state_dir.empty()) config.limits.state_dir = default_state_dir(environment);

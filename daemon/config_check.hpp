@@ -16,6 +16,19 @@ using Provenance = std::map<std::string, std::string>;
 /// The name that a problem gives to the n-th table of an array section: its `name` when it has one, else its number.
 std::string table_label(const std::string& name, std::size_t index);
 
+/// A checker's view: what was given where, and a place for problems.
+struct Desk {
+  const Provenance& given;
+  std::vector<ConfigProblem>& problems;
+
+  std::string where(const std::string& path) const;
+  void report(const std::string& path, std::string key, std::string found, std::string expected, std::string nearest = {}) const;
+};
+
+/// Entra's part of a provider, whose keys are `path` in the provenance (`provider[0].`) and `key` to the operator.
+void check_entra(const Desk& desk, ProviderConfig& provider, const std::string& path, const std::string& key,
+                 const Environment& environment, std::vector<std::string>& warnings);
+
 void check_database(Config& config, const Provenance& given, std::vector<ConfigProblem>& problems);
 void check_everything(Config& config, const Provenance& given, const Environment& environment, LoadedConfig& loaded);
 

@@ -85,6 +85,10 @@ std::string api_key_variable(std::string_view provider) {
   return "BATCHD_PROVIDER_" + upper_snake(provider) + "_API_KEY";
 }
 
+std::string client_secret_variable(std::string_view provider) {
+  return "BATCHD_PROVIDER_" + upper_snake(provider) + "_CLIENT_SECRET";
+}
+
 std::string example_config() {
   std::string out =
       "# Every key of batchd's configuration. A line that begins with `#key` shows a default or an example: take the # away\n"

@@ -21,7 +21,9 @@ Environment process_environment() {
     const auto equals = text.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view name = text.substr(0, equals);
-    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME") {
+    const bool of_workload = name == "AZURE_TENANT_ID" || name == "AZURE_CLIENT_ID" || name == "AZURE_AUTHORITY_HOST" ||
+                             name == "AZURE_FEDERATED_TOKEN_FILE";
+    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME" || of_workload) {
       out.emplace(name, text.substr(equals + 1));
     }
   }

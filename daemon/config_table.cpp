@@ -46,8 +46,33 @@ const std::vector<ConfigKey>& table() {
        .help = "The api-version sent with every call; required for kind `azure`, and for it only.",
        .field = FIELD(providers.at(i).api_version)},
       {.section = "provider[]", .name = "api_key_file", .example = "/run/credentials/batchd/azure-key",
-       .help = "A file that holds the API key. Required, unless `BATCHD_PROVIDER_<NAME>_API_KEY` holds the key itself.",
+       .help = "A file that holds the API key. Required, unless `BATCHD_PROVIDER_<NAME>_API_KEY` holds the key itself, or there is `entra`.",
        .field = FIELD(providers.at(i).api_key_file)},
+      {.section = "provider[]", .name = "entra", .type = ValueType::choice, .example = "workload-identity",
+       .choices = {"client-secret", "managed-identity", "workload-identity"},
+       .help = "Microsoft Entra tokens instead of an API key, and how they are obtained; kinds `azure` and `azure-v1` only.",
+       .field = FIELD(providers.at(i).entra.method)},
+      {.section = "provider[]", .name = "tenant_id", .example = "00000000-1111-2222-3333-444444444444",
+       .help = "The Entra tenant; required with `client-secret`, and with `workload-identity` unless `AZURE_TENANT_ID` is set.",
+       .field = FIELD(providers.at(i).entra.tenant_id)},
+      {.section = "provider[]", .name = "client_id", .example = "00000000-1111-2222-3333-444444444444",
+       .help = "The application's id; required as `tenant_id` is (`AZURE_CLIENT_ID`). With `managed-identity`: which user-assigned identity.",
+       .field = FIELD(providers.at(i).entra.client_id)},
+      {.section = "provider[]", .name = "client_secret_file", .example = "/run/credentials/batchd/client-secret",
+       .help = "A file that holds the client secret; required with `client-secret`, unless `BATCHD_PROVIDER_<NAME>_CLIENT_SECRET` holds the secret itself.",
+       .field = FIELD(providers.at(i).entra.client_secret_file)},
+      {.section = "provider[]", .name = "token_file", .example = "/var/run/secrets/azure/tokens/azure-identity-token",
+       .help = "With `workload-identity`: the file of the federated token. Without it `AZURE_FEDERATED_TOKEN_FILE`.",
+       .field = FIELD(providers.at(i).entra.token_file)},
+      {.section = "provider[]", .name = "authority", .example = "https://login.microsoftonline.com",
+       .help = "Where logins go. Without it, with `workload-identity` `AZURE_AUTHORITY_HOST`, else `https://login.microsoftonline.com`.",
+       .field = FIELD(providers.at(i).entra.authority)},
+      {.section = "provider[]", .name = "scope", .example = "https://cognitiveservices.azure.com/.default",
+       .help = "What tokens are asked for. Without it `https://cognitiveservices.azure.com/.default`; newer resources may want `https://ai.azure.com/.default`.",
+       .field = FIELD(providers.at(i).entra.scope)},
+      {.section = "provider[]", .name = "identity_endpoint", .example = "http://127.0.0.1:40342",
+       .help = "With `managed-identity`: a local stand-in for the machine's own endpoint, on loopback only.",
+       .field = FIELD(providers.at(i).entra.identity_endpoint)},
       {.section = "provider[]", .name = "ca_file", .example = "/etc/ssl/certs/company-ca.pem",
        .help = "Certificates (PEM) to trust instead of the system's, for an endpoint behind a private authority.",
        .field = FIELD(providers.at(i).ca_file)},
@@ -149,7 +174,7 @@ struct LaterKey {
   std::string_view name;  // "" for the whole section
 };
 constexpr LaterKey later[] = {
-    {"provider[]", "entra"}, {"provider[]", "proxy"}, {"provider[]", "max_files"}, {"tokens", ""}, {"prices", ""}, {"budget", ""},
+    {"provider[]", "proxy"}, {"provider[]", "max_files"}, {"tokens", ""}, {"prices", ""}, {"budget", ""},
 };
 
 }  // namespace

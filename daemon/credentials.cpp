@@ -1,27 +1,82 @@
 #include "credentials.hpp"
 
+#include "provider/entra.hpp"
+#include "provider/token_cache.hpp"
+
 #include <exception>
+#include <stdexcept>
+#include <utility>
 
 namespace batchd {
+namespace {
 
-const std::string& Credential::current() {
-  if (file_.empty()) return key_.reveal();
-  const auto now = changed_at();
-  if (now == seen_) return key_.reveal();
-  try {
-    key_ = read_secret_file(file_);
-    seen_ = now;
-    log_.info("credential.reread", {{"provider", provider_}});
-  } catch (const std::exception& error) {
-    log_.warn("credential.unreadable", {{"provider", provider_}, {"error", error.what()}});
-  }
-  return key_.reveal();
+Endpoint endpoint_of(const ProviderConfig& provider, const std::string& url) {
+  auto endpoint = parse_endpoint(url);
+  if (!endpoint) throw std::runtime_error("provider '" + provider.name + "': " + endpoint.error().message);
+  return std::move(*endpoint);
 }
 
-std::filesystem::file_time_type Credential::changed_at() const {
-  std::error_code gone;
-  const auto time = std::filesystem::last_write_time(file_, gone);
-  return gone ? std::filesystem::file_time_type{} : time;
+std::unique_ptr<TokenSource> make_source(const ProviderConfig& provider) {
+  const EntraConfig& entra = provider.entra;
+  HttpClientOptions options;
+  options.ca_file = provider.ca_file;
+  options.user_agent = "batchd/" BATCHD_VERSION;
+  if (entra.method == "managed-identity") {
+    const Endpoint endpoint =
+        entra.identity_endpoint.empty() ? machine_identity_endpoint() : endpoint_of(provider, entra.identity_endpoint);
+    const std::string resource = entra.scope.substr(0, entra.scope.rfind("/.default"));
+    return std::make_unique<MachineIdentity>(MachineIdentitySettings{endpoint, resource, entra.client_id}, std::move(options));
+  }
+  LoginProof proof;
+  if (entra.method == "workload-identity") {
+    proof = {LoginProof::Kind::assertion, entra.token_file, {}};
+  } else {
+    proof = {LoginProof::Kind::secret, entra.client_secret_file, entra.client_secret};
+  }
+  const Endpoint authority = endpoint_of(provider, entra.authority);
+  return std::make_unique<EntraLogin>(LoginSettings{authority, entra.tenant_id, entra.client_id, entra.scope, std::move(proof)},
+                                      std::move(options));
+}
+
+}  // namespace
+
+KeyCredential::KeyCredential(const ProviderConfig& provider, Log& log)
+    : provider_(provider.name), file_(provider.api_key_file), key_(provider.api_key), log_(log) {
+  if (!file_.empty()) watch_.emplace(file_);
+}
+
+Task<ProviderResult<Authorization>> KeyCredential::authorization() {
+  look();
+  co_return Authorization{Authorization::Scheme::api_key, key_.reveal()};
+}
+
+Task<ProviderResult<std::optional<Authorization>>> KeyCredential::replacement(const Authorization& refused) {
+  look();
+  if (key_.reveal() == refused.secret) co_return std::optional<Authorization>();
+  co_return std::optional<Authorization>(Authorization{Authorization::Scheme::api_key, key_.reveal()});
+}
+
+Task<bool> KeyCredential::tend() {
+  look();
+  co_return std::exchange(changed_, false);
+}
+
+void KeyCredential::look() {
+  if (!watch_ || !(watch_->changed() || unreadable_)) return;
+  try {
+    key_ = read_secret_file(file_);
+    unreadable_ = false;
+    changed_ = true;
+    log_.info("credential.reread", {{"provider", provider_}});
+  } catch (const std::exception& error) {
+    if (!unreadable_) log_.warn("credential.unreadable", {{"provider", provider_}, {"error", error.what()}});
+    unreadable_ = true;
+  }
+}
+
+std::unique_ptr<Credential> make_credential(const ProviderConfig& provider, Clock& clock, Metrics& metrics, Log& log) {
+  if (provider.entra.method.empty()) return std::make_unique<KeyCredential>(provider, log);
+  return std::make_unique<TokenCache>(provider.name, make_source(provider), clock, metrics, log);
 }
 
 }  // namespace batchd

@@ -1,32 +1,44 @@
-// A provider's key as it is now: read from its file again whenever the file has changed, so that a rotated key is used
-// without a restart. A file that is missing or unusable for a moment leaves the last good key in force.
+// What a configuration says about credentials, as credentials: keys that are read again when their files change, and Entra
+// tokens. A file that is missing or unusable for a moment leaves the last good key in force.
 #pragma once
 
 #include "config.hpp"
 #include "log.hpp"
+#include "metrics.hpp"
+#include "provider/credential.hpp"
+#include "provider/file_mark.hpp"
+#include "runtime/clock.hpp"
 
-#include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace batchd {
 
-class Credential {
+/// An API key, from its file or from the environment.
+class KeyCredential final : public Credential {
  public:
-  Credential(const ProviderConfig& provider, Log& log)
-      : provider_(provider.name), file_(provider.api_key_file), key_(provider.api_key), log_(log) {
-    if (!file_.empty()) seen_ = changed_at();
-  }
+  KeyCredential(const ProviderConfig& provider, Log& log);
 
-  const std::string& current();
+  Task<ProviderResult<Authorization>> authorization() override;
+  /// Another key only when the file holds one by now.
+  Task<ProviderResult<std::optional<Authorization>>> replacement(const Authorization& refused) override;
+  Task<bool> tend() override;
 
  private:
-  std::filesystem::file_time_type changed_at() const;
+  void look();
 
   std::string provider_;
-  std::filesystem::path file_;  // empty: the key came from the environment and stays
+  std::string file_;
+  std::optional<FileWatch> watch_;  // none: the key came from the environment and stays
   Secret key_;
-  std::filesystem::file_time_type seen_{};
+  bool changed_ = false;     // since tend() was last called
+  bool unreadable_ = false;  // the file has changed and could not be read since
   Log& log_;
 };
+
+/// The credential of one provider; everything given must outlive it. Throws std::runtime_error with a sentence when it cannot
+/// be used.
+std::unique_ptr<Credential> make_credential(const ProviderConfig& provider, Clock& clock, Metrics& metrics, Log& log);
 
 }  // namespace batchd

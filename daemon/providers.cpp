@@ -2,9 +2,10 @@
 
 namespace batchd {
 
-Providers::Providers(const Config& config, Metrics& metrics, Log& log) {
+Providers::Providers(const Config& config, Metrics& metrics, Log& log, std::function<bool()> may_call) {
   for (const ProviderConfig& provider : config.providers) {
-    Credential& credential = credentials_.emplace_back(provider, log);
+    auto& credential = credentials_[provider.name];
+    credential = make_credential(provider, clock_, metrics, log);
     ProviderSettings settings;
     settings.name = provider.name;
     settings.kind = provider.kind;
@@ -12,7 +13,8 @@ Providers::Providers(const Config& config, Metrics& metrics, Log& log) {
     settings.api_version = provider.api_version;
     settings.organization = provider.organization;
     settings.project = provider.project;
-    settings.api_key = [&credential] { return credential.current(); };
+    settings.credential = credential.get();
+    settings.may_call = may_call;
     settings.http.ca_file = provider.ca_file;
     settings.http.user_agent = "batchd/" BATCHD_VERSION;
     by_name_[provider.name] = &ports_.emplace_back(std::move(settings), metrics, log);

@@ -6,20 +6,26 @@
 #include "provider/openai_api.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 namespace batchd {
 
 class Providers {
  public:
-  /// `config`, `metrics` and `log` must outlive it. Throws std::runtime_error with a sentence when a provider cannot be used.
-  Providers(const Config& config, Metrics& metrics, Log& log);
+  /// `config`, `metrics` and `log` must outlive it. `may_call` as in ProviderSettings.
+  /// Throws std::runtime_error with a sentence when a provider cannot be used.
+  Providers(const Config& config, Metrics& metrics, Log& log, std::function<bool()> may_call = {});
 
   const std::map<std::string, Provider*>& by_name() const { return by_name_; }
+  /// By the provider's name, for whoever keeps them fresh.
+  const std::map<std::string, std::unique_ptr<Credential>>& credentials() const { return credentials_; }
 
  private:
-  std::deque<Credential> credentials_;
+  SteadyClock clock_;
+  std::map<std::string, std::unique_ptr<Credential>> credentials_;
   std::deque<HttpProvider> ports_;
   std::map<std::string, Provider*> by_name_;
 };

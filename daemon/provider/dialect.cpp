@@ -103,24 +103,6 @@ std::vector<std::string_view> segments(std::string_view path) {
   return out;
 }
 
-std::string percent_encoded(std::string_view text) {
-  static constexpr char hex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-                       c == '.' || c == '~';
-    if (plain) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += hex[byte >> 4];
-      out += hex[byte & 15];
-    }
-  }
-  return out;
-}
-
 /// Path below the base, then the query: `api-version` where it belongs, and what the call itself asks for.
 std::string target(const Account& account, std::string_view path, std::string_view query = "") {
   std::string out = account.base_path;
@@ -208,6 +190,24 @@ boost::system::result<std::string, DialectError> resolve_base_path(const Dialect
                       "'; expected the origin alone, or a path that ends in " + std::string(dialect.base_path)};
 }
 
+std::string percent_encoded(std::string_view text) {
+  static constexpr char hex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                       c == '.' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += hex[byte >> 4];
+      out += hex[byte & 15];
+    }
+  }
+  return out;
+}
+
 std::string batch_endpoint(const Dialect& dialect, std::string_view endpoint) {
   return spelled(dialect.batch_endpoint_prefix, endpoint);
 }
@@ -249,11 +249,13 @@ std::string batch_cancel_target(const Account& account, const BatchId& id) {
   return target(account, below("/batches", id.value, "/cancel"));
 }
 
-HttpHeaders auth_headers(const Account& account, std::string_view key) {
+HttpHeaders auth_headers(const Account& account, const Authorization& shown) {
   HttpHeaders headers;
-  std::string credential(account.dialect.auth_prefix);
-  credential += key;
-  headers.emplace_back(std::string(account.dialect.auth_header), std::move(credential));
+  if (shown.scheme == Authorization::Scheme::bearer) {
+    headers.emplace_back("Authorization", "Bearer " + shown.secret);
+  } else {
+    headers.emplace_back(std::string(account.dialect.auth_header), std::string(account.dialect.auth_prefix) + shown.secret);
+  }
   if (account.dialect.organization_headers) {
     if (!account.organization.empty()) headers.emplace_back("OpenAI-Organization", account.organization);
     if (!account.project.empty()) headers.emplace_back("OpenAI-Project", account.project);

@@ -5,6 +5,7 @@
 
 #include "core/endpoint.hpp"
 #include "core/types.hpp"
+#include "provider/credential.hpp"
 #include "runtime/http.hpp"
 
 #include <boost/system/result.hpp>
@@ -83,7 +84,10 @@ std::string batch_list_target(const Account& account, const std::optional<std::s
 std::string batch_target(const Account& account, const BatchId& id);
 std::string batch_cancel_target(const Account& account, const BatchId& id);
 
-/// The headers that say who we are.
-HttpHeaders auth_headers(const Account& account, std::string_view key);
+/// The headers that say who we are: the credential in exactly one of them, and what else the account is named by.
+HttpHeaders auth_headers(const Account& account, const Authorization& shown);
+
+/// For one segment of a path, one value of a query or of a form: all but unreserved characters as %XX.
+std::string percent_encoded(std::string_view text);
 
 }  // namespace batchd

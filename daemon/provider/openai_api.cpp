@@ -69,17 +69,37 @@ HttpProvider::HttpProvider(ProviderSettings settings, Metrics& metrics, Log& log
               account_.dialect.model_is_deployment, account_.dialect.max_files},
       http_(endpoint_of(settings_), settings_.http),
       metrics_(metrics),
-      log_(log) {}
+      log_(log) {
+  if (!settings_.credential) throw std::runtime_error("provider '" + settings_.name + "': no credential");
+}
 
 Task<ProviderResult<HttpResponse>> HttpProvider::call(Operation operation, HttpRequest request, const ByteSink* sink) {
-  const std::string key = settings_.api_key();
-  for (auto& header : auth_headers(account_, key)) request.headers.push_back(std::move(header));
+  const auto shown = co_await settings_.credential->authorization();
+  if (!shown) co_return shown.error();
+  auto answer = co_await call_as(*shown, operation, request, sink);
+  if (answer || answer.error().status != 401) co_return answer;
+  // A refused caller has had no effect, whatever the call: the token ran out on the way, or the key has just been rotated.
+  const auto other = co_await settings_.credential->replacement(*shown);
+  if (!other) co_return other.error();
+  if (!other->has_value()) co_return answer;
+  answer = co_await call_as(**other, operation, request, sink);
+  co_return answer;
+}
+
+Task<ProviderResult<HttpResponse>> HttpProvider::call_as(const Authorization& shown, Operation operation,
+                                                         const HttpRequest& request, const ByteSink* sink) {
+  if (settings_.may_call && !settings_.may_call()) {
+    co_return ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}};
+  }
+  const std::string& key = shown.secret;
+  HttpRequest sent = request;
+  for (auto& header : auth_headers(account_, shown)) sent.headers.push_back(std::move(header));
   const auto started = std::chrono::steady_clock::now();
   HttpResult result;
   if (sink) {
-    result = co_await http_.download(std::move(request), *sink);
+    result = co_await http_.download(std::move(sent), *sink);
   } else {
-    result = co_await http_.send(std::move(request));
+    result = co_await http_.send(std::move(sent));
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   const int status = result ? result->status : 0;

@@ -1,11 +1,12 @@
 // The provider port over HTTP: the calls that Azure OpenAI and OpenAI share, in the account's dialect.
 // Owned by the application, one for each configured provider. It keeps no state about files or batches, repeats nothing
-// that has an effect, and turns every failure into a ProviderError.
+// that has had an effect, and turns every failure into a ProviderError.
 #pragma once
 
 #include "log.hpp"
 #include "metrics.hpp"
 #include "provider/classify.hpp"
+#include "provider/credential.hpp"
 #include "provider/dialect.hpp"
 #include "provider/provider.hpp"
 #include "runtime/http_client.hpp"
@@ -23,8 +24,11 @@ struct ProviderSettings {
   std::string api_version;   ///< dated Azure only
   std::string organization;  ///< OpenAI only, "" for none
   std::string project;
-  std::function<std::string()> api_key;  ///< asked before each call, so that a rotated key is used at once; must not throw
-  HttpClientOptions http;                ///< ca_file, user agent, time-outs
+  Credential* credential = nullptr;  ///< asked before each call; must outlive the port
+  /// Asked at the last moment before each call, when the credential is at hand: false keeps the call from being made, as
+  /// `not_sent`. For a replica whose lease ran out while it waited for a token. None: every call is made.
+  std::function<bool()> may_call;
+  HttpClientOptions http;  ///< ca_file, user agent, time-outs
 };
 
 class HttpProvider final : public Provider {
@@ -47,8 +51,11 @@ class HttpProvider final : public Provider {
   Task<ProviderResult<FilePage>> list_files(const std::optional<std::string>& after) override;
 
  private:
-  /// One call: credentials, time, metrics, log line. The answer is a 2xx, or a ProviderError.
+  /// One call, and once more with another credential when it was refused with 401. The answer is a 2xx, or a ProviderError.
   Task<ProviderResult<HttpResponse>> call(Operation operation, HttpRequest request, const ByteSink* sink = nullptr);
+  /// The call itself: headers, time, metrics, log line.
+  Task<ProviderResult<HttpResponse>> call_as(const Authorization& shown, Operation operation, const HttpRequest& request,
+                                             const ByteSink* sink);
   template <class T>
   ProviderResult<T> read(Operation operation, ProviderResult<HttpResponse> answer, std::optional<T> (*parse)(std::string_view));
   ProviderError unusable(Operation operation, const HttpResponse& response) const;

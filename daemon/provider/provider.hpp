@@ -1,6 +1,7 @@
 // The port to one Azure resource or OpenAI account. Adapters speak HTTP; stages speak these verbs.
 // Every verb makes at most one call that has an effect, and never repeats such a call by itself:
-// deciding whether to try again belongs to the stages, which know what was recorded.
+// deciding whether to try again belongs to the stages, which know what was recorded. Only a call refused with 401, which has
+// had none, is repeated within a verb: once, and only with another credential than the one that was refused.
 #pragma once
 
 #include "core/batch.hpp"

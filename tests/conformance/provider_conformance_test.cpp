@@ -1,5 +1,6 @@
 // Every verb of the provider port and every kind of failure, in each dialect, against batchd-sim.
 #include "provider/openai_api.hpp"
+#include "support/fixed_credential.hpp"
 #include "support/run_task.hpp"
 #include "support/sim_process.hpp"
 #include "support/temp_dir.hpp"
@@ -49,7 +50,7 @@ class ProviderConformance : public ::testing::TestWithParam<DialectCase> {
     settings.kind = GetParam().kind;
     settings.api_version = GetParam().api_version;
     settings.endpoint = sim_->url();
-    settings.api_key = [this] { return key_; };
+    settings.credential = &credential_;
     settings.http.idle_timeout = idle_timeout_;
     provider_.emplace(std::move(settings), metrics_, log_);
   }
@@ -130,7 +131,7 @@ class ProviderConformance : public ::testing::TestWithParam<DialectCase> {
   TempDir dir_;
   Metrics metrics_{"test"};
   Log log_{LogLevel::error, LogFormat::json};
-  std::string key_ = "test-key";
+  FixedCredential credential_{"test-key"};
   std::chrono::milliseconds idle_timeout_{10'000};
   std::optional<SimProcess> sim_;
   std::optional<HttpProvider> provider_;
@@ -245,8 +246,8 @@ TEST_P(ProviderConformance, SendsALargeFileWhole) {
 TEST_P(ProviderConformance, TakesAWrongKeyForAnAccountFault) {
   start({"--fast", "--api-key", "right-key-123"});
   EXPECT_EQ(kind_of(provider_->list_batches(std::nullopt)), ErrorKind::account);
-  EXPECT_THAT(last_error_.message, ::testing::Not(HasSubstr(key_)));
-  key_ = "right-key-123";
+  EXPECT_THAT(last_error_.message, ::testing::Not(HasSubstr(credential_.key)));
+  credential_.key = "right-key-123";
   EXPECT_TRUE(run(provider_->list_batches(std::nullopt))) << "a rotated key is used at once";
 }
 

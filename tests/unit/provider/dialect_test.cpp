@@ -68,13 +68,17 @@ TEST(Dialect, EncodesIdsSoThatTheyStayOnePathSegment) {
 }
 
 TEST(Dialect, SaysWhoWeAreAsEachProviderWantsIt) {
-  EXPECT_THAT(auth_headers(azure(), "K"), ElementsAre(Pair("api-key", "K")));
-  EXPECT_THAT(auth_headers(azure_v1(), "K"), ElementsAre(Pair("api-key", "K")));
+  const Authorization key{Authorization::Scheme::api_key, "K"};
+  const Authorization token{Authorization::Scheme::bearer, "T"};
+  EXPECT_THAT(auth_headers(azure(), key), ElementsAre(Pair("api-key", "K")));
+  EXPECT_THAT(auth_headers(azure_v1(), key), ElementsAre(Pair("api-key", "K")));
+  EXPECT_THAT(auth_headers(azure(), token), ElementsAre(Pair("Authorization", "Bearer T"))) << "never both headers";
+  EXPECT_THAT(auth_headers(azure_v1(), token), ElementsAre(Pair("Authorization", "Bearer T")));
   Account a = openai();
-  EXPECT_THAT(auth_headers(a, "K"), ElementsAre(Pair("Authorization", "Bearer K")));
+  EXPECT_THAT(auth_headers(a, key), ElementsAre(Pair("Authorization", "Bearer K")));
   a.organization = "org";
   a.project = "proj";
-  EXPECT_THAT(auth_headers(a, "K"),
+  EXPECT_THAT(auth_headers(a, key),
               ElementsAre(Pair("Authorization", "Bearer K"), Pair("OpenAI-Organization", "org"), Pair("OpenAI-Project", "proj")));
 }
 
