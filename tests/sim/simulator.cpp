@@ -30,6 +30,19 @@ Task<void> create_after(std::shared_ptr<World> world, Context context, std::stri
   BatchCalls(*world).create(context, body);
 }
 
+/// How a fault lets the call have another effect than usual.
+Context changed(Context context, const Fault& fault) {
+  if (fault.name == "list_lag" || fault.name == "file_invisible") context.hide = fault.delay;
+  if (fault.name == "file_state") {
+    context.file_pending = fault.delay;
+    context.file_state = fault.state;
+    context.file_details = fault.details;
+  }
+  context.fate = fault.fate;
+  context.older = fault.name == "older";
+  return context;
+}
+
 /// The connection breaks in the middle of the request's body.
 Task<Reply> read_and_reset(BodyReader& body, std::uint64_t after) {
   std::vector<char> piece(64 * 1024);
@@ -159,21 +172,14 @@ Task<Reply> Simulator::api(const Call& call, const RequestHead& head, BodyReader
 }
 
 /// A call that a fault strikes: before its effect, instead of it, or after.
-Task<Reply> Simulator::struck(Context context, const Fault& fault, const RequestHead& head, BodyReader& body) {
+Task<Reply> Simulator::struck(const Context& wanted, const Fault& fault, const RequestHead& head, BodyReader& body) {
   const auto world = world_;
-  const auto& call = context.call;
+  const auto& call = wanted.call;
   if (auto instead = reply_instead(fault, call)) co_return std::move(*instead);
-  if (fault.name == "late") co_return co_await perform_late(context, body, fault.delay);
+  if (fault.name == "late") co_return co_await perform_late(wanted, body, fault.delay);
   if (fault.name == "reset_reading") co_return co_await read_and_reset(body, fault.at.value_or(0));
-  if (fault.name == "list_lag" || fault.name == "file_invisible") context.hide = fault.delay;
-  if (fault.name == "insert") insert_foreign(context, fault.count);
-  if (fault.name == "file_state") {
-    context.file_pending = fault.delay;
-    context.file_state = fault.state;
-    context.file_details = fault.details;
-  }
-  context.fate = fault.fate;
-  context.older = fault.name == "older";
+  if (fault.name == "insert") insert_foreign(wanted, fault.count);
+  const Context context = changed(wanted, fault);
   RequestHead heard = head;
   if (fault.name == "repeat_page") heard.query.erase("after");
   Reply reply = co_await perform(context, heard, body);

@@ -19,7 +19,7 @@ class Simulator final : public Service {
  private:
   Task<Reply> control(const RequestHead& head, BodyReader& body);
   Task<Reply> api(const Call& call, const RequestHead& head, BodyReader& body);
-  Task<Reply> struck(Context context, const Fault& fault, const RequestHead& head, BodyReader& body);
+  Task<Reply> struck(const Context& wanted, const Fault& fault, const RequestHead& head, BodyReader& body);
   bool takes_key(const std::string& key) const;
   bool takes_token(const RequestHead& head, const std::string& token) const;
   std::optional<Reply> gateway(const Call& call, const RequestHead& head);
