@@ -59,7 +59,7 @@ class Codes(unittest.TestCase):
 class Files(SimTest):
     def test_a_file_can_end_in_any_state(self):
         for api in self.each_dialect():
-            self.sim.fault(operation="upload", fault="file_state", state="error", details="it is broken", delay="200ms")
+            self.sim.fault(operation="upload", fault="file_state", state="error", details="it is broken", delay="1s")
             answer = api.upload(api.file_of(api.line())).json()
             self.assertEqual("pending", answer["status"])
             self.assertIn("pending", api.create(answer["id"]).error["message"])
@@ -107,7 +107,7 @@ class Files(SimTest):
 
 class FileSwitches(unittest.TestCase):
     def test_a_file_is_pending_then_running(self):
-        with Sim("--file-pending", "150ms", "--file-running", "150ms") as sim:
+        with Sim("--file-pending", "500ms", "--file-running", "500ms") as sim:
             api = Api(sim, "azure")
             file_id, seen = api.uploaded(api.line()), []
 
@@ -121,14 +121,14 @@ class FileSwitches(unittest.TestCase):
             self.assertEqual(["pending", "running", "processed"], seen)
 
     def test_results_can_be_seen_late(self):
-        with Sim("--fast", "--results-invisible", "300ms") as sim:
+        with Sim("--fast", "--results-invisible", "1s") as sim:
             api = Api(sim, "azure")
             path = f"/files/{api.wait(api.created(api.line()), 'completed')['output_file_id']}/content"
             self.assertEqual(404, api.call("GET", path).status)
             wait_for(lambda: api.call("GET", path).status == 200, "the result")
 
     def test_every_file_can_expire(self):
-        with Sim("--fast", "--file-expiry", "400ms") as sim:
+        with Sim("--fast", "--file-expiry", "2s") as sim:
             api = Api(sim, "azure")
             batch = api.wait(api.created(api.line()), "completed")
             self.assertEqual(200, api.call("GET", "/files/" + batch["output_file_id"]).status)
