@@ -61,7 +61,9 @@ Task<TokenResult> EntraLogin::fetch() {
     try {
       proof = read_secret_file(settings_.proof.file);
     } catch (const std::runtime_error& error) {
-      co_return passing(std::string("cannot read ") + error.what());  // rotated at this very moment, perhaps
+      TokenFailure failure = passing(std::string("cannot read ") + error.what());  // rotated at this very moment, perhaps
+      failure.called = false;
+      co_return failure;
     }
   }
   HttpRequest request;

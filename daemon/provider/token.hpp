@@ -22,6 +22,7 @@ struct Token {
 
 /// Why an exchange gave no token.
 struct TokenFailure {
+  bool called = true;    ///< false: the service was not even asked, for want of anything to prove oneself with
   bool lasting = false;  ///< true: nothing will change until someone acts; false: worth another try soon
   int status = 0;        ///< of the answer, 0 when there was none
   std::string code;      ///< `AADSTS7000215`, or the service's `error`; "" when it named none

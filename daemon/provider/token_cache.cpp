@@ -62,7 +62,7 @@ Task<void> TokenCache::exchange() {
   const Clock::TimePoint asked = clock_.now();
   TokenResult result = co_await source_->fetch();
   const std::chrono::duration<double> taken = clock_.now() - asked;
-  metrics_.provider_call(provider_, "token", result ? 200 : result.error().status, taken);
+  if (result || result.error().called) metrics_.provider_call(provider_, "token", result ? 200 : result.error().status, taken);
   if (result) {
     took(std::move(*result), asked);
   } else {

@@ -112,6 +112,7 @@ TEST_F(EntraTest, AFileThatIsMissingForAMomentIsWorthAnotherTry) {
   const TokenResult none = fetch(source);
   ASSERT_FALSE(none);
   EXPECT_FALSE(none.error().lasting);
+  EXPECT_FALSE(none.error().called);
   EXPECT_THAT(none.error().message, AllOf(HasSubstr(file.string()), HasSubstr("No such file")));
   dir_.write("token", "\n");
   EXPECT_FALSE(fetch(source)) << "written to, but not finished";
