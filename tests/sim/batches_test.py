@@ -65,6 +65,12 @@ class Creation(SimTest):
         batch = api.wait(api.created(api.line()), "completed")
         self.assertIn("purpose", api.create(batch["output_file_id"]).error["message"])
 
+    def test_every_answer_has_an_id_of_its_own(self):
+        for api in self.each_dialect():
+            name = "x-request-id" if api.dialect == "openai" else "apim-request-id"
+            seen = {api.call("GET", path).headers[name] for path in ("/batches", "/batches", "/batches/batch_none")}
+            self.assertEqual(3, len(seen - {None}))
+
     def test_an_unknown_batch_is_404(self):
         for api in self.each_dialect():
             self.assertEqual(404, api.call("GET", "/batches/batch_none").status)

@@ -111,6 +111,7 @@ Task<Reply> Simulator::serve(const RequestHead& head, BodyReader& body) {
     reply = error_reply(call->dialect, {500, "internalFailure", error.what()});
   }
   restyle(reply, settings_.error_style);
+  reply.headers.emplace_back(call->azure() ? "apim-request-id" : "x-request-id", world_->ids.request_id());
   const auto& delivery = reply.delivery;
   const int answered = delivery.reset || delivery.hang || delivery.half_open ? 0 : reply.status;
   world_->ledger.answered(call->operation, answered);
