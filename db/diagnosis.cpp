@@ -192,7 +192,8 @@ std::int64_t Diagnosis::submissions_unknown() {
 std::map<std::string, KnownBatch> Diagnosis::known(const std::vector<std::string>& batches) {
   return transact(database_, [&](Transaction& tx) {
     std::map<std::string, KnownBatch> found;
-    for (const auto& row : tx.run(queries::shards_of_batches, text_array_of(batches, [](const std::string& id) { return id; }))) {
+    for (const auto& row : tx.run(queries::shards_of_batches,
+                                  text_array_of(batches, [](const std::string& id) -> const std::string& { return id; }))) {
       found[row[0].as<std::string>()] = {row[1].as<std::int64_t>(), row[2].as<int>(), row[3].as<std::string>()};
     }
     return found;

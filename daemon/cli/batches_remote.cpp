@@ -11,6 +11,7 @@
 
 #include <boost/json.hpp>
 
+#include <array>
 #include <chrono>
 
 namespace batchd {
@@ -135,21 +136,33 @@ boost::json::object to_json(const std::string& provider, const Batch& batch, con
   return out;
 }
 
+std::string line_of(const std::array<std::string, 6>& cells) {
+  constexpr std::array<std::size_t, 6> widths{12, 42, 11, 20, 15, 0};
+  std::string out;
+  for (std::size_t i = 0; i < cells.size(); ++i) out += (i > 0 ? "  " : "") + padded(cells[i], widths[i]);
+  return out + "\n";
+}
+
 std::string to_text(const std::string& provider, const Batch& batch, const Owner& owner) {
   std::string counts = "-";
   if (batch.counts) counts = grouped(batch.counts->completed) + "/" + grouped(batch.counts->total);
-  std::string out =
-      padded(provider, 12) + "  " + padded(batch.id.value, 38) + "  " + padded(std::string(to_string(batch.status)), 11) + "  " +
-      padded(batch.created_at ? utc_time(*batch.created_at) : "-", 20) + "  " + padded(counts, 15) + "  " + sentence(owner);
-  if (!batch.errors.empty()) out += "; " + printable_message(batch.errors.front().code + ": " + batch.errors.front().message, "");
-  return out;
+  std::string whose = sentence(owner);
+  if (!batch.errors.empty()) {
+    whose += "; " + printable_message(batch.errors.front().code + ": " + batch.errors.front().message, "");
+  }
+  return line_of({provider, batch.id.value, std::string(to_string(batch.status)),
+                  batch.created_at ? utc_time(*batch.created_at) : "-", counts, whose});
 }
 
 /// One JSON document in the end, printed entry by entry; or a line of text for each.
 class Printer {
  public:
   explicit Printer(bool json) : json_(json) {
-    if (json_) print("{\"batches\":[");
+    if (json_) {
+      print("{\"batches\":[");
+    } else {
+      print(line_of({"provider", "batch", "status", "created", "answered", "whose"}));
+    }
   }
   void batch(const std::string& provider, const Batch& batch, const Owner& owner) {
     ++count_;
@@ -157,7 +170,7 @@ class Printer {
     if (json_) {
       print((count_ > 1 ? ",\n" : "\n") + boost::json::serialize(to_json(provider, batch, owner)));
     } else {
-      print(to_text(provider, batch, owner) + "\n");
+      print(to_text(provider, batch, owner));
     }
   }
   void problem(const std::string& provider, const std::string& sentence, const std::string& remedy) {

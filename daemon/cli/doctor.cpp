@@ -96,7 +96,7 @@ int run_doctor(const CommonOptions& common, const DoctorOptions& options) {
                                 "it took a question and gave no answer within " + std::to_string(database_limit.count()) + " s",
                                 "see whether the server is overloaded, paused or behind a broken proxy")};
   show(database ? database->findings : silent);
-  show(examine_providers(*config, database ? database->instance : "", provider_limit));
+  show(examine_providers(*config, database.value_or(DatabaseExamination{}), provider_limit));
 
   const int code = judge(findings, database && database->schema_mismatch);
   if (options.json) {

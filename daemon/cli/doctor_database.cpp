@@ -22,7 +22,7 @@ constexpr int tested_version = 150'000;
 
 std::string in_milliseconds(std::chrono::microseconds time) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f ms", static_cast<double>(time.count()) / 1000);
+  std::snprintf(text, sizeof text, "%.2f ms", static_cast<double>(time.count()) / 1000);
   return text;
 }
 
@@ -43,6 +43,7 @@ class Examiner {
     ask("deployments", [this] { deployments(); });
     ask("queue", [this] { queue(); });
     ask("submissions", [this] { submissions(); });
+    ask("files", [this] { files(); });
     return std::move(result_);
   }
 
@@ -256,6 +257,10 @@ class Examiner {
                   config_.retry.on_unknown == "hold" ? "retry.on_unknown is hold: look with `batchd batches --remote`"
                                                      : "nothing, for a few minutes"));
     }
+  }
+
+  void files() {
+    for (const ProviderConfig& provider : config_.providers) result_.files[provider.name] = diagnosis_.files(provider.name);
   }
 
   const Config& config_;

@@ -5,6 +5,7 @@
 #include "config.hpp"
 #include "db/database.hpp"
 
+#include <map>
 #include <string>
 #include <unordered_set>
 
@@ -13,7 +14,8 @@ namespace batchd {
 struct DatabaseExamination {
   Findings findings;
   bool schema_mismatch = false;
-  std::string instance;  ///< "" when it could not be asked
+  std::string instance;                                          ///< "" when it could not be asked
+  std::map<std::string, std::unordered_set<std::string>> files;  ///< that our shards know of, by provider
 };
 
 /// Ends within the time-outs of `settings`, unless a server falls silent in the middle of an answer. Throws nothing of the

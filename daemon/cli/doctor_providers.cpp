@@ -4,8 +4,6 @@
 #include "cli/provider_calls.hpp"
 #include "cli/remote_list.hpp"
 
-#include <boost/asio/this_coro.hpp>
-
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -13,9 +11,9 @@
 namespace batchd {
 namespace {
 
-constexpr int tries = 1;
 /// Of a provider's file ceiling: from here on somebody should look.
 constexpr std::int64_t nearly_full_percent = 80;
+constexpr int tries_a_page = 1;
 
 struct Examined {
   const ProviderConfig* config = nullptr;
@@ -24,7 +22,7 @@ struct Examined {
 
 Finding judge_files(const std::string& subject, std::int64_t ours, std::int64_t all, std::int64_t ceiling, bool know_ours) {
   std::string sentence = grouped(all) + " of " + grouped(ceiling) + " file slots taken";
-  if (know_ours) sentence += ", " + grouped(all - ours) + " of them not by this instance's uploads";
+  if (know_ours) sentence += ", " + grouped(all - ours) + " of them by files that are not ours";
   if (all >= ceiling) {
     return failure(subject, sentence + ": nothing can be uploaded",
                    "delete files that nobody needs; batchd deletes its own as soon as their answers are stored, unless "
@@ -36,7 +34,7 @@ Finding judge_files(const std::string& subject, std::int64_t ours, std::int64_t 
   return fine(subject, sentence);
 }
 
-Task<void> count_files(Provider& provider, const std::string& instance, Examined& out) {
+Task<void> count_files(Provider& provider, const DatabaseExamination& database, Examined& out) {
   const std::string subject = "files " + out.config->name;
   const std::int64_t ceiling = provider.limits().max_files;
   if (ceiling == 0) {
@@ -45,24 +43,30 @@ Task<void> count_files(Provider& provider, const std::string& instance, Examined
   }
   std::int64_t all = 0;
   std::int64_t ours = 0;
-  const std::string prefix = "batchd-" + instance + "-";
+  const std::string prefix = "batchd-" + database.instance + "-";
+  const auto known = database.files.find(out.config->name);
+  const bool know_ours = known != database.files.end();
   FileSink sink = [&](const std::vector<RemoteFile>& files) {
     for (const RemoteFile& file : files) {
       ++all;
-      if (!instance.empty() && file.filename.starts_with(prefix)) ++ours;
+      if (know_ours && (file.filename.starts_with(prefix) || known->second.contains(file.id.value))) ++ours;
     }
     return all <= ceiling;
   };
-  const ListEnd end = co_await each_file(provider, sink, tries);
+  const ListEnd end = co_await each_file(provider, sink, tries_a_page);
   if (end.error) {
     const Advice advice = advise(*out.config, *end.error);
     out.findings.push_back(warning(subject, "they cannot be listed: " + advice.what, advice.remedy));
     co_return;
   }
-  out.findings.push_back(judge_files(subject, ours, all, ceiling, !instance.empty()));
+  if (!end.fault.empty()) {
+    out.findings.push_back(warning(subject, end.fault, "count them in the provider's portal"));
+    co_return;
+  }
+  out.findings.push_back(judge_files(subject, ours, all, ceiling, know_ours));
 }
 
-Task<void> examine(Provider& provider, const std::string& instance, Examined& out) {
+Task<void> examine(Provider& provider, const DatabaseExamination& database, Examined& out) {
   const std::string subject = "provider " + out.config->name;
   const auto asked = std::chrono::steady_clock::now();
   const auto page = co_await provider.list_batches(std::nullopt);
@@ -74,19 +78,19 @@ Task<void> examine(Provider& provider, const std::string& instance, Examined& ou
   }
   const auto took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - asked);
   out.findings.push_back(fine(subject, "takes the key, and listed its batches in " + std::to_string(took.count()) + " ms"));
-  co_await count_files(provider, instance, out);
+  co_await count_files(provider, database, out);
 }
 
 }  // namespace
 
-Findings examine_providers(const Config& config, const std::string& instance, Milliseconds limit) {
+Findings examine_providers(const Config& config, const DatabaseExamination& database, Milliseconds limit) {
   ProviderCalls calls(config);
   std::deque<Examined> all;
   std::vector<std::function<Task<void>()>> tasks;
   for (const ProviderConfig& provider : config.providers) {
     Examined& one = all.emplace_back();
     one.config = &provider;
-    tasks.push_back([&one, &instance, port = &calls.at(provider.name)] { return examine(*port, instance, one); });
+    tasks.push_back([&one, &database, port = &calls.at(provider.name)] { return examine(*port, database, one); });
   }
   const auto ends = calls.run(std::move(tasks), limit);
   Findings findings;

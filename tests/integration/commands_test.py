@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import unittest
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from stack import BATCHD, Stack, asking_for, chat, environment, until  # noqa: E402
@@ -22,7 +23,7 @@ class Commands(Stack):
         """Runs a command on the test's database; returns its stdout."""
         variables.setdefault("BATCHD_DATABASE_URL", self.url)
         self.done = subprocess.run([BATCHD, *map(str, arguments)], input=stdin.encode(), capture_output=True, timeout=60,
-                                   env=environment(**variables))
+                                   env=environment(**{name: value for name, value in variables.items() if value}))
         self.talk = self.done.stderr.decode()
         self.assertEqual(expect, self.done.returncode, f"{arguments}: {self.done.stdout.decode()}{self.talk}")
         return self.done.stdout.decode()
@@ -163,6 +164,427 @@ class Orders(Commands):
         self.assertRegex(pauses[0]["until"], r"^20\d\d-")
         self.assertRegex(self.run_batchd("pause", "--list"), r"^deployment:mini: by batchd, .*, tried again at 20")
         self.assertEqual("deployment:mini: resumed\n", self.run_batchd("resume", "deployment:mini"))
+
+
+class FakeProvider:
+    """A provider whose every answer the test writes: `answer(path, query)` gives (status, headers, object)."""
+
+    def __init__(self, answer):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                status, headers, body = answer(path, urllib.parse.parse_qs(query))
+                data = json.dumps(body).encode()
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def batch_object(id, **more):
+    return {"id": id, "object": "batch", "status": "completed", "created_at": 1_700_000_000, "input_file_id": "file-" + id, **more}
+
+
+class WithConfig(Commands):
+    def setUp(self):
+        super().setUp()
+        self.file = self.place / "batchd.toml"
+
+    def configured(self, **options):
+        self.file.write_text(self.config(**options))
+        return self.file
+
+    def fake(self, answer):
+        self.provider = FakeProvider(answer)
+        self.addCleanup(self.provider.stop)
+        return self.configured(kind="openai")
+
+    def on(self, *arguments, **more):
+        """A command with the test's configuration; no environment."""
+        return self.run_batchd(*arguments, "--config", self.file, BATCHD_DATABASE_URL="", **more)
+
+    def object_on(self, *arguments, **more):
+        return json.loads(self.on(*arguments, "--json", **more))
+
+
+class Looking(WithConfig):
+    """batches, with and without --remote."""
+
+    def test_our_shards_and_their_batches(self):
+        self.assertEqual("no shards are under way\n", self.run_batchd("batches"))
+        self.assertEqual({"shards": [], "more": False}, self.json_of("batches"))
+        self.sim("--fast", "--running", "30s")
+        self.serve()
+        self.enqueue([chat("one"), chat("two")], job="j")
+        self.in_flight()
+        shard, batch, file = self.sql("SELECT id, batch_id, input_file FROM batchd.shard").split("|")
+        lines = self.run_batchd("batches").splitlines()
+        self.assertRegex(lines[0], r"^shard  state +batch +status +deployment  requests  attempt  for$")
+        self.assertRegex(lines[1], rf"^{shard} +submitted  {batch}  in_progress +mini +2 +1 +\d+s$")
+        line = self.json_of("batches")["shards"][0]
+        self.assertGreaterEqual(line.pop("age_seconds"), 0)
+        self.assertEqual({"shard": int(shard), "state": "submitted", "batch": batch, "status": line["status"], "provider": "sim",
+                          "deployment": "mini", "model": "gpt-4o-mini", "attempt": 1, "requests": 2, "input_file": file,
+                          "answer_unknown": False, "error": None}, line)
+        self.assertEqual(1, len(self.json_of("batches", "--deployment", "mini")["shards"]))
+        self.assertEqual("no shards are under way for the deployment 'other'\n", self.run_batchd("batches", "--deployment", "other"))
+        self.refuses_what_every_command_refuses("batches")
+
+    def test_what_went_wrong_with_a_shard_is_shown(self):
+        self.sql("""INSERT INTO batchd.shard (model, endpoint, deployment, provider, priority, requests, bytes, tokens, state, input_file, intent_at, error)
+                    VALUES ('m', '/v1/chat/completions', 'mini', 'sim', 0, 5, 1, 1, 'uploaded', 'file-1', now(), '{"code":"server_error","message":"try later"}')""")
+        self.assertRegex(self.run_batchd("batches").splitlines()[1], r"uploaded +- +answer unknown +mini .*server_error: try later$")
+        line = self.json_of("batches")["shards"][0]
+        self.assertEqual(({"code": "server_error", "message": "try later"}, True, None, None),
+                         (line["error"], line["answer_unknown"], line["batch"], line["status"]))
+
+    def test_the_providers_list_shows_whose_each_batch_is(self):
+        for kind, resource in (("azure", "azure"), ("openai", "openai")):
+            with self.subTest(kind):
+                self.afresh()
+                self.file = self.place / "batchd.toml"
+                self.sim("--fast", "--running", "30s")
+                daemon = self.serve(config=self.configured(kind=kind).read_text())
+                self.enqueue([chat("one")], job="j")
+                self.in_flight()
+                mine, shard = self.sql("SELECT batch_id, id FROM batchd.shard").split("|")
+                self.provider.control("foreign", batches=2, resource=resource)
+                other = self.provider.control("foreign", batches=1, resource=resource, status="completed",
+                                              metadata={"batchd_instance": "another", "batchd_shard": "7"})["batches"][0]
+                listed = {batch["batch"]: batch for batch in self.object_on("batches", "--remote")["batches"]}
+                self.assertEqual(4, len(listed))
+                self.assertEqual((True, shard, "submitted", "sim", {"total": 1, "completed": 0, "failed": 0}),
+                                 tuple(listed[mine][name] for name in ("ours", "shard", "shard_state", "provider", "requests")))
+                self.assertEqual((False, "another", "7", None), tuple(listed[other][n] for n in ("ours", "instance", "shard", "shard_state")))
+                self.assertRegex(listed[mine]["created"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+                text = self.on("batches", "--remote")
+                self.assertRegex(text, rf"(?m)^sim +{mine}  in_progress .* ours: shard {shard}, submitted$")
+                self.assertRegex(text, rf"(?m)^sim +{other}  completed .* foreign: instance another, shard 7$")
+                self.assertEqual(2, len([line for line in text.splitlines() if line.endswith(" foreign")]))
+                self.assertIn("4 batches, 1 of them ours", self.talk)
+                self.assertEqual([other], [b["batch"] for b in self.object_on("batches", "--remote", "--status", "Completed")["batches"]])
+                self.assertEqual(4, len(self.object_on("batches", "--remote", "--since", "1h", "--provider", "sim")["batches"]))
+                self.assertEqual([], self.object_on("batches", "--remote", "--since", "2100-01-01")["batches"])
+                self.assertEqual([], self.ledger()["violations"])
+                daemon.kill()
+
+    def test_every_batch_is_shown_once_however_many_pages_there_are_and_whatever_comes_meanwhile(self):
+        self.sim("--fast")
+        self.configured()
+        made = self.provider.control("foreign", batches=250, resource="azure")["batches"]
+        self.fault(operation="list", fault="insert", count=3)
+        listed = [batch["batch"] for batch in self.object_on("batches", "--remote")["batches"]]
+        self.assertEqual(len(set(listed)), len(listed))
+        self.assertTrue(set(made) <= set(listed), len(listed))
+
+    def test_a_list_that_leads_nowhere_ends_with_a_sentence(self):
+        pages = iter(range(1000))
+
+        def stuck(path, query):
+            return 200, {}, {"data": [batch_object(f"batch_{next(pages)}")], "has_more": True, "last_id": "same"}
+
+        self.fake(stuck)
+        answer = self.object_on("batches", "--remote", expect=1)
+        self.assertEqual(2, len(answer["batches"]))
+        self.assertIn("the cursor same was given twice", answer["problems"][0]["message"])
+        self.assertIn("the cursor same was given twice", self.talk)
+
+    def test_a_provider_that_is_throttled_or_in_trouble_is_asked_again(self):
+        calls = []
+
+        def moody(path, query):
+            calls.append(path)
+            if len(calls) < 3:
+                return (429, {"retry-after-ms": "10"}, {"error": {"code": "429", "message": "slow down"}}) if len(calls) == 1 else (503, {}, {})
+            return 200, {}, {"data": [batch_object("batch_1")], "has_more": False}
+
+        self.fake(moody)
+        self.assertEqual(["batch_1"], [batch["batch"] for batch in self.object_on("batches", "--remote")["batches"]])
+        self.assertEqual(3, len(calls))
+
+    def test_a_refused_key_is_said_with_what_to_do_and_leaves_whole_json(self):
+        self.sim("--fast", "--api-key", "another-key")
+        self.configured()
+        answer = self.object_on("batches", "--remote", expect=1)
+        self.assertEqual(([], "sim"), (answer["batches"], answer["problems"][0]["provider"]))
+        self.assertRegex(self.talk, r"provider sim refuses the key: .*\(HTTP 401\); put a valid key into .*/key")
+        self.assertNotIn("canary-key", self.done.stdout.decode() + self.talk)
+
+    def test_wrong_wishes_are_refused(self):
+        self.sim("--fast")
+        self.configured()
+        for arguments, expected in ((["--status", "done"], "go with --remote"), (["--remote", "--status", "done"], "expected validating, in_progress"),
+                                    (["--remote", "--since", "yesterday"], "such as 24h"), (["--remote", "--provider", "sum"], "the nearest is 'sim'"),
+                                    (["--remote", "--deployment", "mini"], "use --provider"), (["all"], "batches --help")):
+            with self.subTest(arguments):
+                self.assertEqual("", self.on("batches", *arguments, expect=2))
+                self.assertIn(expected, self.talk)
+        self.run_batchd("batches", "--remote", expect=2)
+        self.assertIn("configuration", self.talk)
+
+
+class Doctor(WithConfig):
+    def examined(self, expect=0, **more):
+        """{subject: (level, sentence, remedy)}; nothing that doctor says may hold a secret."""
+        answer = self.object_on("doctor", expect=expect, **more)
+        self.assertEqual((expect == 0, expect), (answer["healthy"], answer["exit_code"]))
+        self.assertNotIn("canary-key", self.done.stdout.decode() + self.talk)
+        found = {f["subject"]: (f["level"], f["sentence"], f["remedy"]) for f in answer["findings"]}
+        self.assertEqual(len(answer["findings"]), len(found))
+        for level, sentence, remedy in found.values():
+            self.assertTrue(sentence and (level == "ok" or remedy), found)
+        return found
+
+    def expect_line(self, found, subject, level, sentence, remedy=""):
+        self.assertEqual(level, found[subject][0], found[subject])
+        self.assertRegex(found[subject][1], sentence)
+        if remedy:
+            self.assertRegex(found[subject][2], remedy)
+
+    def alive(self):
+        until("a replica", lambda: self.number_of("SELECT count(*) FROM batchd.deployment") == 1)
+
+    def test_a_healthy_installation(self):
+        self.sim("--fast")
+        self.serve(config=self.configured().read_text())
+        self.alive()
+        found = self.examined()
+        self.assertEqual(["database", "durability", "clock", "schema", "grants", "instance", "replicas", "deployment mini", "queue", "unroutable",
+                          "submissions", "provider sim", "files sim"], list(found))
+        self.assertEqual({"durability"}, {subject for subject, finding in found.items() if finding[0] != "ok"}, "tests run without fsync")
+        self.expect_line(found, "database", "ok", r"^PostgreSQL \d+\.\d+.*, \d+\.\d\d ms away$")
+        self.expect_line(found, "files sim", "ok", "0 of 500 file slots taken, 0 of them by files that are not ours")
+        text = self.on("doctor").splitlines()
+        self.assertEqual(len(found), len(text))
+        for line in text:
+            self.assertRegex(line, r"^(ok  |warn)  [a-z]+( [a-z]+)? +\S")
+        self.assertRegex(text[1], "^warn  durability .* -> turn it on, but for tests$")
+        self.assertEqual([], self.ledger()["violations"])
+
+    def test_a_fresh_installation_is_told_what_comes_next(self):
+        self.sim("--fast")
+        self.configured()
+        self.enqueue([chat("waits")])
+        self.enqueue(["{}", "{}"], model="unheard-of")
+        found = self.examined()
+        self.expect_line(found, "replicas", "warn", "no daemon is alive", "batchd serve")
+        self.expect_line(found, "deployment mini", "warn", "no daemon has run with it yet")
+        self.expect_line(found, "queue", "ok", "^3 requests wait, the oldest for \\d+s$")
+        self.expect_line(found, "unroutable", "warn", r"unheard-of \(2\)", "add a \\[\\[deployment\\]\\]")
+
+    def test_a_refused_key_is_exit_3_and_names_the_file(self):
+        self.sim("--fast", "--api-key", "another-key")
+        self.configured()
+        found = self.examined(3)
+        self.expect_line(found, "provider sim", "fail", r"^refuses the key: .*\(HTTP 401\)$", "put a valid key into .*/key; daemons read it again")
+        self.assertNotIn("files sim", found)
+        self.assertRegex(self.on("doctor", expect=3), r"(?m)^fail  provider sim +refuses the key: .* -> put a valid key into ")
+
+    def test_what_else_a_provider_may_say(self):
+        for status, body, headers, level, sentence, remedy in (
+                (403, {"error": {"code": "403", "message": "Access denied due to Virtual Network/Firewall rules."}}, {}, "fail", "denies access: Access denied", "firewall"),
+                (404, {"error": {"code": "404", "message": "Resource not found"}}, {}, "fail", "has no batches at http://127.0.0.1", "check endpoint, kind"),
+                (302, {}, {"Location": "https://login.example"}, "fail", "redirect", "endpoint of the API itself"),
+                (429, {"error": {"code": "429", "message": "slow down"}}, {}, "warn", "asks for fewer calls: slow down", "nothing to do"),
+                (503, {}, {}, "warn", "has trouble of its own", "daemons go on trying"),
+                (429, {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}, {}, "fail", "does not serve this account", "provider")):
+            with self.subTest(status=status, sentence=sentence):
+                self.fake(lambda path, query: (status, headers, body))
+                self.expect_line(self.examined(3 if level == "fail" else 0), "provider sim", level, sentence, remedy)
+
+    def test_a_provider_that_cannot_be_reached_or_never_answers(self):
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            self.provider = type("Nobody", (), {"port": held.getsockname()[1]})
+            self.configured()
+            self.expect_line(self.examined(3), "provider sim", "fail", "cannot be reached: ", "check the endpoint http://127.0.0.1")
+            held.listen(8)  # takes connections and says nothing
+            self.expect_line(self.examined(3), "provider sim", "fail", "no answer within 15 s", "firewalls")
+
+    def test_file_slots_and_whose_they_are(self):
+        self.sim("--fast", "--running", "30s")
+        self.serve(config=self.configured().read_text())
+        self.enqueue([chat("one")])
+        self.in_flight()
+        self.provider.control("foreign", batches=0, files=400)
+        self.expect_line(self.examined(), "files sim", "warn", "^401 of 500 file slots taken, 400 of them by files that are not ours$", "delete files")
+        self.provider.control("foreign", batches=0, files=99)
+        self.expect_line(self.examined(3), "files sim", "fail", "^500 of 500 file slots taken, 499 .*nothing can be uploaded", "retention.remote_files")
+
+    def test_pauses_and_limits_that_differ(self):
+        self.sim("--fast")
+        self.serve(config=self.configured().read_text())
+        self.alive()
+        self.sql("SELECT batchd.pause('all')")
+        self.expect_line(self.examined(), "deployment mini", "warn", "paused by request", "batchd resume")
+        self.sql("SELECT batchd.resume('all'); UPDATE batchd.deployment SET paused_until = now() + interval '1 hour', pause_reason = 'account'")
+        self.expect_line(self.examined(), "deployment mini", "warn", "paused by batchd: account", "batchd resume deployment:mini")
+        self.sql("UPDATE batchd.deployment SET paused_until = NULL")
+        self.configured(limit="5M")
+        self.expect_line(self.examined(), "deployment mini", "warn", "this configuration says 5,000,000", "restart")
+
+    def test_a_database_that_is_away_does_not_keep_it_from_the_providers(self):
+        self.sim("--fast")
+        self.file.write_text(self.configured().read_text().replace(f"/{self.database}?", "/nothing?"))
+        found = self.examined(3)
+        self.expect_line(found, "database", "fail", 'database "nothing" does not exist', "check database.url")
+        self.assertEqual(["database", "provider sim", "files sim"], list(found))
+        self.expect_line(found, "files sim", "ok", "^0 of 500 file slots taken$")
+
+    def test_a_database_that_falls_silent_does_not_hang_it(self):
+        self.sim("--fast")
+        self.configured()
+        postmaster = int((pathlib.Path(self.cluster) / "data/postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGSTOP)
+        try:
+            self.expect_line(self.examined(3), "database", "fail", "timeout")
+        finally:
+            os.kill(postmaster, signal.SIGCONT)
+
+    def test_a_schema_that_does_not_fit_is_exit_4(self):
+        self.sim("--fast")
+        self.file.write_text(self.configured().read_text().replace(f"/{self.database}?", "/postgres?"))
+        self.expect_line(self.examined(4), "schema", "fail", "no batchd schema", "batchd migrate")
+        self.configured()
+        self.sql("UPDATE batchd.schema_migration SET oldest_program = 99 WHERE version = 1")
+        found = self.examined(4)
+        self.expect_line(found, "schema", "fail", "needs a newer batchd", "update this program")
+        self.assertIn("provider sim", found)
+
+    def test_a_wrong_configuration_is_exit_2(self):
+        self.on("doctor", expect=2)
+        self.run_batchd("doctor", expect=2)
+        self.assertIn("provider", self.talk)
+        self.sim("--fast")
+        self.file.write_text(self.configured().read_text() + "[nonsense]\nkey = 1\n")
+        self.on("doctor", expect=2)
+        self.assertIn("nonsense", self.talk)
+
+    def test_missing_grants_are_named_with_what_gives_them(self):
+        self.psql("DO $$ BEGIN CREATE ROLE looker LOGIN IN ROLE batchd_reader; CREATE ROLE worker LOGIN IN ROLE batchd_worker; CREATE ROLE stranger LOGIN;"
+                  " EXCEPTION WHEN duplicate_object THEN NULL; END $$", self.database)
+        self.sim("--fast")
+        text = self.configured().read_text()
+        as_user = lambda user: self.file.write_text(text.replace("user=batchd", f"user={user}"))  # noqa: E731
+        as_user("worker")
+        self.expect_line(self.examined(), "grants", "ok", "worker may do all that a daemon does")
+        self.sql("REVOKE UPDATE ON batchd.shard FROM batchd_worker; REVOKE EXECUTE ON FUNCTION batchd.has_moved() FROM batchd_worker")
+        found = self.examined(3)
+        self.expect_line(found, "grants", "fail", r"lacks 2 privileges: table batchd.shard: UPDATE, function batchd.has_moved\(\): EXECUTE", "batchd migrate")
+        self.expect_line(found, "instance", "fail", "permission denied")
+        as_user("looker")
+        self.expect_line(self.examined(3), "grants", "fail", "looker lacks .* privileges", "GRANT batchd_worker TO looker")
+        as_user("stranger")
+        self.expect_line(self.examined(3), "schema", "fail", "permission denied for schema batchd", "GRANT batchd_worker TO stranger")
+
+    def test_a_database_that_has_moved_is_named_with_both_ways_out(self):
+        self.sim("--fast")
+        self.configured()
+        self.sql("UPDATE batchd.instance SET system_identifier = 1")
+        self.expect_line(self.examined(3), "instance", "fail", "restored or cloned, and submits nothing", "`batchd adopt` .* `batchd adopt --as-new-instance`")
+
+
+class Adoption(WithConfig):
+    def clone(self):
+        """A copy of the test's database, as a restored dump would be; from here on, the test looks at the copy."""
+        original = self.database
+        self.sql("SELECT batchd.adopt()")  # the fixture's own copy is at home here
+        self.database = f"{original}_clone"
+        self.psql(f"CREATE DATABASE {self.database} TEMPLATE {original}", "postgres")
+        self.url = self.url_of(self.database)
+        return original
+
+    def look_at(self, database):
+        self.database = database
+        self.url = self.url_of(database)
+
+    def instance(self):
+        return self.sql("SELECT id FROM batchd.instance")
+
+    def test_a_database_that_stayed_where_it_was_needs_no_adoption(self):
+        self.assertEqual(f"nothing to adopt: instance {self.instance()} is where it was\n", self.run_batchd("adopt"))
+        self.assertEqual({"instance": self.instance(), "was": self.instance(), "moved": False, "adopted": False}, self.json_of("adopt"))
+        self.refuses_what_every_command_refuses("adopt")
+
+    def test_a_moved_database_goes_on_under_its_name_when_adopted(self):
+        self.sim("--fast", "--running", "2s")
+        daemon = self.serve()
+        self.enqueue([chat(f"prompt {i}") for i in range(5)])
+        self.in_flight()
+        self.assertEqual(0, daemon.stop())
+        name = self.instance()
+        self.clone()
+        self.assertEqual("t", self.sql("SELECT batchd.has_moved()"))
+        self.assertEqual("", self.run_batchd("adopt", expect=2))
+        self.assertIn("say --yes", self.talk)
+        self.assertEqual("t", self.sql("SELECT batchd.has_moved()"))
+        self.assertEqual({"instance": name, "was": name, "moved": True, "adopted": True}, self.json_of("adopt", "--yes"))
+        self.assertEqual("f", self.sql("SELECT batchd.has_moved()"))
+        self.serve(config=self.config())
+        self.settled(5)
+        self.assertEqual(0, self.ledger()["prompts_executed_more_than_once"])
+
+    def test_a_terminal_is_asked(self):
+        self.clone()
+        for answer, code, moved in (("n", 1, "t"), ("", 1, "t"), ("y", 0, "f")):
+            master, terminal = os.openpty()
+            process = subprocess.Popen([BATCHD, "adopt"], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       env=environment(BATCHD_DATABASE_URL=self.url))
+            os.close(terminal)
+            os.write(master, answer.encode() + b"\n")
+            out, talk = process.communicate(timeout=60)
+            os.close(master)
+            self.assertEqual((code, moved), (process.returncode, self.sql("SELECT batchd.has_moved()")), talk)
+            self.assertIn(b"Go on? [y/N]", talk)
+
+    def test_a_clone_is_refused_a_new_name_while_a_replica_is_alive(self):
+        self.sim("--fast")
+        self.serve()
+        until("a replica", lambda: self.number_of("SELECT count(*) FROM batchd.replica") == 1)
+        name = self.instance()
+        self.assertEqual("", self.run_batchd("adopt", "--as-new-instance", "--yes", expect=1))
+        self.assertRegex(self.talk, rf"stop them first(.|\n)*process {self.daemons[0].process.pid} on ")
+        self.assertEqual(name, self.instance())
+
+    def test_a_clone_lives_beside_its_original_and_neither_touches_the_other(self):
+        self.sim("--fast", "--running", "4s")
+        daemon = self.serve(planner='linger = "50ms"\nmax_requests = 4')
+        self.enqueue([chat(f"prompt {i}") for i in range(8)], job="j")
+        self.in_flight(2)
+        self.assertEqual(0, daemon.stop())
+        name = self.instance()
+        original = self.clone()
+        self.assertEqual("", self.run_batchd("adopt", "--as-new-instance", expect=2))
+        self.assertIn("paid for once more", self.talk)
+        made = self.json_of("adopt", "--as-new-instance", "--yes")
+        self.assertEqual((name, True, True, 2, 8), tuple(made[key] for key in ("was", "moved", "adopted", "shards", "unanswered")))
+        self.assertEqual((made["instance"], False), (self.instance(), made["instance"] == name))
+        self.conserved()
+        self.serve(config=self.config())
+        self.settled(8)
+        self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()), "what was given up cost no attempt")
+        until("the clone is done", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state <> 'closed'") == 0)
+        by_instance = [batch["metadata"]["batchd_instance"] for batch in self.ledger("?details=1")["details"]]
+        self.assertEqual({name: 2, made["instance"]: 1}, {key: by_instance.count(key) for key in set(by_instance)})
+        self.look_at(original)
+        self.assertEqual(name, self.instance())
+        self.serve(config=self.config())
+        self.settled(8)
+        self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()), "the original's batches and files were left alone")
+        ledger = self.ledger()
+        self.assertEqual((16, 3), (ledger["requests_executed"], ledger["batches_created"]))
 
 
 if __name__ == "__main__":
