@@ -11,6 +11,7 @@
 #include "runtime/clock.hpp"
 #include "runtime/task_group.hpp"
 #include "spool/spool.hpp"
+#include "stages/cancel.hpp"
 #include "stages/close.hpp"
 #include "stages/credential_watch.hpp"
 #include "stages/merge.hpp"
@@ -170,6 +171,7 @@ void Application::make_stages() {
         1);
   }
   stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
+  stages_.emplace_back(std::make_unique<CancelStage>(*context_), 1);
   stages_.emplace_back(std::make_unique<CloseStage>(*context_, close), closes_at_once);
   stages_.emplace_back(std::make_unique<SweepStage>(*context_, SweepSettings{config_.retention.settled}), 1);
 }

@@ -138,9 +138,10 @@ Task<void> PgStore::publish(Term, const std::vector<DeploymentSettings>& deploym
   return run([&db = database_, deployments] { publish_all(db, deployments); });
 }
 
-Task<void> PgStore::pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) {
-  return run([&db = database_, name = std::string(deployment), why = std::string(reason), duration] {
-    touch(db, queries::pause_deployment, name, why, duration.count());
+Task<void> PgStore::pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+                                     Milliseconds longest) {
+  return run([&db = database_, name = std::string(deployment), why = std::string(reason), duration, longest] {
+    touch(db, queries::pause_deployment, name, why, duration.count(), longest.count());
   });
 }
 

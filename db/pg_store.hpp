@@ -43,9 +43,15 @@ class PgStore final : public Store {
   Task<ShardContents> contents(ShardId shard) override;
   Task<void> read_bodies(ShardId shard, const ShardContents& contents, BodySink sink) override;
   Task<bool> settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) override;
+  Task<bool> split(Term term, ShardId shard, const ShardContents& contents, std::vector<IdRange> part, bool trial) override;
+  Task<Suspicion> suspicion(ShardId shard) override;
+  Task<std::int64_t> place_wishes(int most) override;
+  Task<std::vector<WishedBatch>> wished_batches(int most) override;
+  Task<void> forget_wished(const WishedBatch& batch) override;
   Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override;
   Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
-  Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) override;
+  Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+                              Milliseconds longest) override;
   Task<void> resume_deployment(std::string_view deployment) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;
 

@@ -45,6 +45,7 @@ std::optional<PlannedShard> plan_shard(Database& database, Term term, const Plan
                                  array_of(order.flows, [](FlowId id) { return id.value; }), order.max_requests, order.max_bytes,
                                  order.bytes_per_request, order.tokens_per_byte);
         if (rows.empty()) return std::optional<PlannedShard>{};
+        tx.run(queries::flag_wished, rows[0][0].as<std::int64_t>());
         return std::optional(
             PlannedShard{ShardId{rows[0][0].as<std::int64_t>()}, rows[0][1].as<std::int64_t>(), rows[0][2].as<Bytes>()});
       },

@@ -37,6 +37,7 @@ Shard to_shard(const pqxx::row& row) {
   shard.failures = row["failures"].as<int>();
   shard.intent_age = Milliseconds{row["intent_age"].as<std::int64_t>()};
   shard.state_age = Milliseconds{row["state_age"].as<std::int64_t>()};
+  shard.unwanted = row["unwanted"].as<bool>();
   return shard;
 }
 

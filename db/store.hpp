@@ -7,6 +7,7 @@
 #include "core/members.hpp"
 #include "core/outcome.hpp"
 #include "core/planning.hpp"
+#include "core/refusal.hpp"
 #include "core/shard.hpp"
 #include "core/types.hpp"
 #include "runtime/task.hpp"
@@ -59,6 +60,22 @@ struct LiveBatch {
   ShardId shard;
   BatchId batch;
   BatchStatus status = BatchStatus::unknown;
+};
+
+/// A submitted shard in which requests were cancelled.
+struct WishedBatch {
+  LiveBatch batch;
+  std::string provider;
+  std::int64_t wanted = 0;  ///< undecided requests in it that nobody has cancelled
+  std::string mark;         ///< for forget_wished()
+};
+
+/// What the database knows about a refused shard, beside the shard itself.
+struct Suspicion {
+  Trial trial = Trial::none;
+  bool halved = false;         ///< it is a part of a larger one that was refused
+  bool lane_works = false;     ///< since that was refused, a file of the same deployment and endpoint passed the examination
+  bool other_suspect = false;  ///< another shard of the lane is down to its last suspect
 };
 
 enum class SaveResult {
@@ -148,13 +165,27 @@ class Store {
   /// one transaction; false when the lease is lost. `chunk` must name members only, each undecided before.
   virtual Task<bool> settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) = 0;
 
+  /// Moves members of a refused shard to a new planned shard of the same lane, remembered as its trial when it is one: those in
+  /// `part`, whose bits are set in `contents.decided` already. False when the lease is lost.
+  virtual Task<bool> split(Term term, ShardId shard, const ShardContents& contents, std::vector<IdRange> part, bool trial) = 0;
+  virtual Task<Suspicion> suspicion(ShardId shard) = 0;
+
+  /// Tells shards which of their requests were cancelled, up to `most`; returns how many it looked at.
+  virtual Task<std::int64_t> place_wishes(int most) = 0;
+  /// Up to `most` batches with cancelled requests that nobody has acted upon.
+  virtual Task<std::vector<WishedBatch>> wished_batches(int most) = 0;
+  /// What was cancelled in a batch has been acted upon.
+  virtual Task<void> forget_wished(const WishedBatch& batch) = 0;
+
   /// Submitted shards of a provider.
   virtual Task<std::vector<LiveBatch>> live_batches(std::string_view provider) = 0;
   /// Notes the provider's word for batches still running (shown by status; decides nothing).
   virtual Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) = 0;
 
-  /// Stops new submissions of a deployment for `duration` (zero: until resumed), with a reason from a closed set.
-  virtual Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration) = 0;
+  /// Stops new submissions of a deployment for `duration` (zero: until resumed), with a reason from a closed set. A pause under
+  /// way stays as it is; one that follows another soon lasts twice as long, up to `longest`.
+  virtual Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+                                      Milliseconds longest) = 0;
   virtual Task<void> resume_deployment(std::string_view deployment) = 0;
   /// A provider's credential is another one now: lifts the pauses that its account's failures made, and makes due what waits
   /// there after a failure. Returns the deployments that had such failures.

@@ -24,8 +24,10 @@ LineReading absent(RequestId request, int attempts, const Shard& shard) {
       reading.settlement.outcome = Outcome::expired;
       reading.settlement.error = make_error("batch_expired", "the batch's window ended before this request was answered");
       break;
-    case FinishReason::cancelled:
     case FinishReason::given_up:
+      reading.verdict = Verdict::free_retry;  // it was never sent: nothing is to be said about it
+      break;
+    case FinishReason::cancelled:
       reading.verdict = Verdict::free_retry;
       reading.settlement.error = make_error("batch_cancelled", "the batch was cancelled before this request was answered");
       break;

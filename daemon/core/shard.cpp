@@ -21,10 +21,11 @@ std::optional<Enum> find_word(const std::array<std::string_view, N>& words, std:
   return std::nullopt;
 }
 
-std::string error_json(std::string_view code, std::string_view message) {
+std::string error_json(const ProviderError& error) {
   boost::json::object object;
-  object["code"] = code;
-  object["message"] = message;
+  object["code"] = error.code.empty() ? to_string(error.kind) : std::string_view(error.code);
+  object["message"] = error.message;
+  if (error.status != 0) object["status"] = error.status;
   return boost::json::serialize(object);
 }
 
@@ -146,13 +147,13 @@ struct Apply {
   Shard operator()(const NotCreated& e) const {
     expect(unanswered(), shard, "not_created");
     Shard next = next_attempt(shard, ShardState::uploaded, e.retry_in);
-    next.error = error_json(e.error.code.empty() ? to_string(e.error.kind) : e.error.code, e.error.message);
+    next.error = error_json(e.error);
     return next;
   }
   Shard operator()(const Refused& e) const {
     expect(shard.state == ShardState::planned || unanswered(), shard, "refused");
     Shard next = finished(shard, FinishReason::refused);
-    next.error = error_json(e.error.code.empty() ? to_string(e.error.kind) : e.error.code, e.error.message);
+    next.error = error_json(e.error);
     return next;
   }
   Shard operator()(const NotFoundInList& e) const {

@@ -69,9 +69,11 @@ struct Shard {
   /// Written: when the next step is due, counted from the database's clock at the time of saving.
   Milliseconds due_in{0};
 
-  // Read only, by the database's clock at the time of reading.
+  // Read only; ages by the database's clock at the time of reading.
   Milliseconds intent_age{0};
   Milliseconds state_age{0};
+  /// It should not be submitted as it is: a request in it was cancelled, or what it is for was stopped by a person.
+  bool unwanted = false;
 };
 
 // Events ------------------------------------------------------------------------------------------------------------
@@ -80,7 +82,8 @@ struct Uploaded {
   Bytes bytes = 0;
   Tokens tokens = 0;
 };
-/// It will not be submitted: nothing is left to send, or its deployment is gone. Its undecided requests return at no cost.
+/// It will not be submitted: nothing is left to send, its deployment is gone, or nobody wants it as it is. Its undecided
+/// requests return at no cost.
 struct GivenUp {};
 /// The uploaded file cannot be used (refused while processed, expired, deleted by someone): it is made and sent anew.
 struct FileLost {

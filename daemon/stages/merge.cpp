@@ -13,7 +13,9 @@ constexpr int most_denials = 10;
 }  // namespace
 
 Task<int> MergeStage::run_once() {
-  return lease_and_step(ShardState::finished);
+  const int moved = co_await lease_and_step(ShardState::finished);
+  if (moved == 0) watching_trials_ = false;
+  co_return moved;
 }
 
 /// Feeds a whole file to the merger; the error when it could not be read whole. A file that is gone for good reads as empty.
@@ -36,6 +38,19 @@ Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, con
   co_return ProviderError{ErrorKind::unknown, 200, "short_file", "the result file ended early", std::nullopt};
 }
 
+Task<std::optional<ProviderError>> MergeStage::read_answers(const Shard& shard, Provider* provider, Merger& merger) {
+  std::optional<ProviderError> failed;
+  for (const auto& file : {shard.output_file, shard.error_file}) {
+    if (!file || failed || merger.lost()) continue;
+    failed = co_await read_file(shard, *file, *provider, merger);
+  }
+  if (failed || merger.lost()) co_return failed;
+  merger.weigh();
+  if (merger.account_failure()) co_await pause_lane(shard, *merger.account_failure(), "account");
+  co_await merger.finish();
+  co_return failed;
+}
+
 Task<void> MergeStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);
   const bool has_files = shard.output_file || shard.error_file;
@@ -52,12 +67,13 @@ Task<void> MergeStage::step(Shard shard) {
   Merger merger(context_, shard, std::move(contents), std::move(*set_aside), settings_);
   std::exception_ptr thrown;
   std::optional<ProviderError> failed;
+  bool complete = true;
   try {
-    for (const auto& file : {shard.output_file, shard.error_file}) {
-      if (!file || failed || merger.lost()) continue;
-      failed = co_await read_file(shard, *file, *provider, merger);
+    if (shard.finish_reason == FinishReason::refused) {
+      complete = co_await decide_refused(shard, merger);
+    } else {
+      failed = co_await read_answers(shard, provider, merger);
     }
-    if (!failed && !merger.lost()) co_await merger.finish();
   } catch (...) {
     thrown = std::current_exception();
   }
@@ -70,7 +86,6 @@ Task<void> MergeStage::step(Shard shard) {
     }
   }
   if (thrown) std::rethrow_exception(thrown);
-  merger.report();
   if (merger.lost()) {
     context_.metrics.lease_lost();
     co_return;
@@ -79,6 +94,12 @@ Task<void> MergeStage::step(Shard shard) {
     co_await delay(shard, "download", *failed);
     co_return;
   }
+  if (!complete) {
+    watching_trials_ = true;
+    co_await postpone(shard, trial_interval);
+    co_return;
+  }
+  merger.report();
   if (co_await advance(shard, Merged{}) == SaveResult::saved) {
     context_.bells.close.notify();
     context_.bells.plan.notify();  // requests may have come back

@@ -1,7 +1,5 @@
 #include "stages/merger.hpp"
 
-#include "core/blame.hpp"
-
 #include <numeric>
 
 namespace batchd {
@@ -36,16 +34,39 @@ Task<bool> Merger::end_of_file() {
   co_return whole;
 }
 
+/// Every line failing alike in a way that no request causes (PROTOCOL.md 13, 19.9). A single 403 or 404 may well be about what
+/// one request asks for; a 401 never is.
+void Merger::weigh() {
+  const int status = common_status_.value_or(0);
+  const bool about_account = status == 401 || ((status == 403 || status == 404) && failures_ > 1);
+  if (successes_ > 0 || !about_account) return;
+  account_failure_ = ProviderError{ErrorKind::account, status, "every_line_alike", common_error_, std::nullopt};
+}
+
 Task<void> Merger::finish() {
+  if (account_failure_) {
+    const auto back = [this](RequestId request, int attempts) {
+      return Return{request, attempts, Milliseconds{0}, common_error_};
+    };
+    const Decider decider = back;
+    co_await decide_rest(decider, false);
+    co_return;
+  }
+  co_await decide_failures();
+  const auto unmentioned = [this](RequestId request, int attempts) {
+    return decide(absent(request, attempts, shard_), attempts, settings_.round);
+  };
+  const Decider decider = unmentioned;
+  co_await decide_rest(decider, false);
+}
+
+Task<void> Merger::decide_failures() {
   set_aside_.rewind();
   LineSplitter lines(settings_.max_line + 1);
   for (std::string_view bytes = set_aside_.read_some(); !bytes.empty() && !lost_; bytes = set_aside_.read_some()) {
     lines.feed(bytes, [this](const LineSplitter::Line& line) { take_failure(line.text); });
     co_await write_when_full();
   }
-  co_await decide_unmentioned();
-  co_await write();
-  co_await await_write();
 }
 
 void Merger::take(const LineSplitter::Line& line) {
@@ -60,12 +81,24 @@ void Merger::take(const LineSplitter::Line& line) {
     return;
   }
   if (result.reading->verdict != Verdict::success) {
+    weigh_failure(*result.reading);
     set_aside_.append(line.text);
     set_aside_.append("\n");
     return;
   }
+  ++successes_;
   const auto rank = undecided_member(*result.reading);
   if (rank) decide_member(*rank, std::move(result.reading->settlement));
+}
+
+void Merger::weigh_failure(const LineReading& reading) {
+  const int status = reading.settlement.status_code.value_or(0);
+  if (failures_++ == 0) {
+    common_status_ = status;
+    common_error_ = reading.settlement.error;
+  } else if (common_status_ != status) {
+    common_status_ = 0;
+  }
 }
 
 void Merger::take_failure(std::string_view line) {
@@ -104,40 +137,33 @@ void Merger::decide_member(std::size_t rank, Decision decision) {
   }
 }
 
-Task<void> Merger::decide_unmentioned() {
-  const auto blamed =
-      shard_.finish_reason == FinishReason::refused ? blamed_lines(shard_.error) : std::map<std::int64_t, std::string>{};
-  if (!blamed.empty()) {
-    blame(blamed);
-    co_return;
-  }
+Task<void> Merger::decide_rest(const Decider& decider, bool at_once) {
   for (std::size_t rank = 0; rank < seen_.size() && !lost_; ++rank) {
     if (seen_.test(rank)) continue;
     const RequestId request = contents_.members.at(rank);
-    const int attempts = attempts_before(request);
-    decide_member(rank, decide(absent(request, attempts, shard_), attempts, settings_.round));
-    co_await write_when_full();
+    decide_member(rank, decider(request, attempts_before(request)));
+    if (!at_once) co_await write_when_full();
   }
+  co_await write();
+  co_await await_write();
 }
 
-/// The provider named lines: those requests are at fault, the others only shared a file with them and lose nothing.
-/// All in one chunk, however many: a line's number is its place among the members that were sent, which are exactly the
-/// undecided ones as long as nothing of this has been written.
-void Merger::blame(const std::map<std::int64_t, std::string>& blamed) {
-  std::int64_t line = 0;
-  for (std::size_t rank = 0; rank < seen_.size(); ++rank) {
+Task<void> Merger::cut_off(std::int64_t count, bool trial) {
+  std::vector<IdRange> part;
+  for (std::size_t rank = 0; rank < seen_.size() && count > 0; ++rank) {
     if (seen_.test(rank)) continue;
-    const RequestId request = contents_.members.at(rank);
-    const auto fault = blamed.find(++line);
-    if (fault == blamed.end()) {
-      decide_member(rank, Return{request, attempts_before(request), Milliseconds{0}, ""});
+    seen_.set(rank);
+    --count;
+    const std::int64_t id = contents_.members.at(rank).value;
+    if (!part.empty() && part.back().last + 1 == id) {
+      part.back().last = id;
     } else {
-      Settlement settled;
-      settled.request = request;
-      settled.error = fault->second;
-      decide_member(rank, std::move(settled));
+      part.push_back({id, id});
     }
   }
+  contents_.decided = seen_;
+  const bool held = co_await context_.store.split(context_.session.term(), shard_.id, contents_, std::move(part), trial);
+  if (!held) lost_ = true;
 }
 
 Task<void> Merger::write_when_full() {

@@ -8,9 +8,14 @@
 #include "stages/merge.hpp"
 
 #include <array>
-#include <map>
+#include <functional>
+#include <optional>
+#include <string>
 
 namespace batchd {
+
+/// What becomes of a member that no line speaks of, or whose line says nothing about it; `attempts` were used up before.
+using Decider = std::function<Decision(RequestId request, int attempts)>;
 
 class Merger {
  public:
@@ -20,12 +25,21 @@ class Merger {
   Task<void> feed(std::string_view bytes);
   /// The file has ended; its last line may lack a newline. False when that last line is not whole.
   Task<bool> end_of_file();
-  /// Both files have been read: decides the failures set aside and the members that nobody mentioned, and writes all.
+  /// Both files have been read: settles `account_failure()`.
+  void weigh();
+  /// Then: decides the failures set aside and the members that nobody mentioned, and writes all.
   Task<void> finish();
+  /// Decides the members that are left, in the order of the file's lines, and writes all; with `at_once` in one chunk.
+  Task<void> decide_rest(const Decider& decider, bool at_once);
+  /// Cuts the first `count` undecided members off into a shard of their own.
+  Task<void> cut_off(std::int64_t count, bool trial);
   /// Waits for the chunk being written; to be called before the object ends, whatever was thrown.
   Task<void> await_write();
 
   bool lost() const { return lost_; }
+  std::int64_t undecided() const { return static_cast<std::int64_t>(seen_.size() - seen_.count()); }
+  /// Set when every line that was read says the same about the account rather than about its request: nobody is to pay for that.
+  const std::optional<ProviderError>& account_failure() const { return account_failure_; }
   void report() const;
 
  private:
@@ -39,8 +53,8 @@ class Merger {
   /// The member a line speaks of, when it is undecided; counts the line as foreign or a duplicate otherwise.
   std::optional<std::size_t> undecided_member(const LineReading& reading);
   void decide_member(std::size_t rank, Decision decision);
-  Task<void> decide_unmentioned();
-  void blame(const std::map<std::int64_t, std::string>& blamed);
+  Task<void> decide_failures();
+  void weigh_failure(const LineReading& reading);
   Task<void> write_when_full();
   Task<void> write();
   int attempts_before(RequestId request) const;
@@ -56,6 +70,10 @@ class Merger {
   std::size_t chunk_bytes_ = 0;
   Counts chunk_counts_, writing_counts_, total_;
   std::int64_t corrupt_ = 0, foreign_ = 0, duplicate_ = 0;
+  std::int64_t successes_ = 0, failures_ = 0;  // lines, decided before or not
+  std::optional<int> common_status_;           // of all failures so far; 0 once they differ
+  std::string common_error_;
+  std::optional<ProviderError> account_failure_;
   Background<bool> writing_;
   bool lost_ = false;
 };

@@ -102,7 +102,11 @@ Task<void> PlanStage::listen() {
     } catch (const StoreError&) {
       failed = true;  // polling goes on; the other loops report what is wrong with the database
     }
-    if (hint) context_.bells.plan.notify();
+    if (hint) {
+      context_.bells.plan.notify();
+      context_.bells.submit.notify();  // something may have been resumed
+      context_.bells.cancel.notify();
+    }
     co_await context_.clock.sleep_for(failed ? Milliseconds{5000} : Milliseconds{0});
   }
 }

@@ -18,7 +18,7 @@ class PlanStage final : public Stage {
   PlanStage(StageContext& context, PlanSettings settings)
       : Stage("plan", context, context.bells.plan, Milliseconds{5000}), settings_(std::move(settings)) {}
 
-  /// Rings the planner's bell when a producer's hint arrives; a loop of its own beside run().
+  /// Rings the bells of what people ask for when their hint arrives; a loop of its own beside run().
   Task<void> listen();
 
  private:

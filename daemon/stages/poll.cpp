@@ -1,30 +1,20 @@
 #include "stages/poll.hpp"
 
+#include "core/refusal.hpp"
+#include "stages/list_walk.hpp"
+
 #include <algorithm>
 
 namespace batchd {
 namespace {
 
-constexpr int most_pages = 10'000;
 /// A batch that the provider denies this often in a row is over, and its answers are lost (PROTOCOL.md 6).
 constexpr int most_denials = 10;
 
-bool has_error(const Batch& batch, std::initializer_list<std::string_view> codes) {
-  return std::any_of(batch.errors.begin(), batch.errors.end(), [&](const BatchError& error) {
-    return std::any_of(codes.begin(), codes.end(), [&](std::string_view code) {
-      return error.code == code || error.message.find(code) != std::string::npos;
-    });
-  });
-}
-
-/// Failed without having run, for a reason that is not in the file.
-bool failed_for_quota(const Batch& batch) {
-  return batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id &&
-         has_error(batch, {"token_limit_exceeded"});
-}
-bool failed_for_account(const Batch& batch) {
-  return batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id &&
-         has_error(batch, {"model_not_found", "insufficient_quota", "billing_hard_limit_reached"});
+/// Failed while it was validated, for a reason that is not in the file: nothing ran, and the file stays usable.
+bool not_run(const Batch& batch, Fault fault) {
+  const bool never_started = batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id;
+  return never_started && (fault == Fault::account || fault == Fault::quota);
 }
 
 /// A stale replica of the provider may report an older state than one seen before (PROTOCOL.md 6): only move forward.
@@ -60,23 +50,18 @@ Task<int> PollStage::run_once() {
 }
 
 Task<bool> PollStage::walk(Live& live, std::vector<Batch>& seen) {
-  std::optional<std::string> cursor;
-  for (int page = 0; page < most_pages && !live.empty(); ++page) {
-    auto batches = co_await provider_.list_batches(cursor);
-    if (batches.has_error()) {
-      context_.log.warn("poll.failed", {{"provider", provider_name_},
-                                        {"kind", to_string(batches.error().kind)},
-                                        {"status", batches.error().status},
-                                        {"message", batches.error().message}});
-      co_return false;
-    }
-    for (Batch& batch : batches->batches) {
-      if (live.erase(batch.id) > 0) seen.push_back(std::move(batch));
-    }
-    if (!batches->next || batches->next == cursor) break;
-    cursor = batches->next;
-  }
-  co_return true;
+  const auto take = [&live, &seen](Batch& batch) {
+    if (live.erase(batch.id) > 0) seen.push_back(std::move(batch));
+    return !live.empty();
+  };
+  std::function<bool(Batch&)> visit = take;
+  const auto walked = co_await walk_batches(provider_, std::move(visit));
+  if (!walked.has_error()) co_return true;
+  context_.log.warn("poll.failed", {{"provider", provider_name_},
+                                    {"kind", to_string(walked.error().kind)},
+                                    {"status", walked.error().status},
+                                    {"message", walked.error().message}});
+  co_return false;
 }
 
 Task<void> PollStage::ask_one_by_one(const Live& live, std::vector<Batch>& seen) {
@@ -102,7 +87,9 @@ Task<void> PollStage::note(const Live& before, const std::vector<Batch>& seen) {
                       {{"shard", live.shard.value}, {"batch", batch.id.value}, {"status", to_string(batch.status)}});
     changed.push_back(std::move(live));
   }
-  if (!changed.empty()) co_await context_.store.note_status(context_.session.term(), changed);
+  if (changed.empty()) co_return;
+  co_await context_.store.note_status(context_.session.term(), changed);
+  context_.bells.merge.notify();  // a trial may have been accepted
 }
 
 Task<void> PollStage::finish(ShardId id, const Batch& batch) {
@@ -110,11 +97,12 @@ Task<void> PollStage::finish(ShardId id, const Batch& batch) {
   if (!leased || leased->batch != batch.id) co_return;
   const BusyShards::Mark mark(context_.busy, id);
   Shard shard = std::move(*leased);
-  const bool account = failed_for_account(batch);
-  if (account || failed_for_quota(batch)) {
+  const Fault fault = fault_of(batch);
+  if (not_run(batch, fault)) {
+    const bool account = fault == Fault::account;
     const BatchError reason = batch.errors.front();
     const ProviderError error{account ? ErrorKind::account : ErrorKind::quota, 0, reason.code, reason.message, {}};
-    if (account) co_await pause_lane(shard, error);
+    if (account) co_await pause_lane(shard, error, "account");
     const Milliseconds later = retry_delay(shard, error);
     context_.log.warn("batch.not_run", {{"shard", id.value},
                                         {"batch", batch.id.value},

@@ -109,7 +109,7 @@ Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError
                                                     {"code", error.code},
                                                     {"message", error.message},
                                                     {"retry_in_ms", later.count()}});
-  if (error.kind == ErrorKind::account) co_await pause_lane(shard, error);
+  if (error.kind == ErrorKind::account) co_await pause_lane(shard, error, "account");
   const ShardEvent event = Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message)};
   co_await advance(shard, event);
 }
@@ -120,10 +120,11 @@ Task<void> Stage::postpone(Shard& shard, Milliseconds later) {
   co_await context_.store.save(context_.session.term(), shard, next);
 }
 
-Task<void> Stage::pause_lane(const Shard& shard, const ProviderError& error) {
+Task<void> Stage::pause_lane(const Shard& shard, const ProviderError& error, std::string_view reason) {
   const Milliseconds probe_in = retry_delay(shard, error);
-  co_await context_.store.pause_deployment(shard.deployment, "account", probe_in);
+  co_await context_.store.pause_deployment(shard.deployment, reason, probe_in, context_.backoff.max);
   context_.log.error("lane.paused", {{"deployment", shard.deployment},
+                                     {"reason", reason},
                                      {"status", error.status},
                                      {"code", error.code},
                                      {"message", error.message},

@@ -29,7 +29,7 @@ struct Route {
 
 /// The bells of the loops, by what they wait for.
 struct Bells {
-  Wakeup plan, upload, submit, merge, close;
+  Wakeup plan, upload, submit, merge, close, cancel;
 };
 
 /// The shards that steps of this process are working on: a lease of ours that is not among them was dropped by a failure.
@@ -107,8 +107,9 @@ class Stage {
   Task<void> delay(Shard& shard, std::string_view step, const ProviderError& error);
   /// Same state, same count of failures, later: nothing is wrong, it is only not yet time.
   Task<void> postpone(Shard& shard, Milliseconds later);
-  /// Stops new submissions of the shard's deployment because nothing can work there until someone acts.
-  Task<void> pause_lane(const Shard& shard, const ProviderError& error);
+  /// Stops new submissions of the shard's deployment because nothing can work there until someone acts; `reason` is `account`,
+  /// or `refused` when the provider takes none of our files. Probes come after the backoff's delays.
+  Task<void> pause_lane(const Shard& shard, const ProviderError& error, std::string_view reason);
 
   StageContext& context_;
 

@@ -2,13 +2,13 @@
 
 #include "core/output_line.hpp"
 #include "core/remote_names.hpp"
+#include "stages/list_walk.hpp"
 
 #include <algorithm>
 
 namespace batchd {
 namespace {
 
-constexpr int most_pages = 10'000;
 /// An input file that stays unknown to the provider this many times is sent again.
 constexpr int most_invisible = 8;
 constexpr int looks_before_fence = 2;
@@ -41,7 +41,7 @@ Task<void> SubmitStage::step(Shard shard) {
     }
     co_return;
   }
-  if (!provider || !context_.routes.contains(shard.deployment)) {
+  if (!provider || !context_.routes.contains(shard.deployment) || shard.unwanted) {
     co_await advance(shard, GivenUp{});
     context_.bells.merge.notify();
     co_return;
@@ -125,7 +125,7 @@ Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
       break;
     }
     default: {
-      if (error.kind == ErrorKind::account) co_await pause_lane(shard, error);
+      if (error.kind == ErrorKind::account) co_await pause_lane(shard, error, "account");
       const Milliseconds later = error.kind == ErrorKind::not_ready ? settings_.file_interval : retry_delay(shard, error);
       context_.log.warn("submission.refused", {{"shard", shard.id.value},
                                                {"attempt", shard.attempt},
@@ -181,15 +181,15 @@ Task<void> SubmitStage::fence(Shard& shard, Provider& provider) {
 Task<ProviderResult<std::optional<Batch>>> SubmitStage::find_in_list(const Shard& shard, Provider& provider) {
   const auto metadata = batch_metadata(context_.instance, shard.id, shard.attempt);
   std::optional<Batch> found;
-  std::optional<std::string> cursor;
-  for (int page = 0; page < most_pages; ++page) {
-    const auto batches = co_await provider.list_batches(cursor);
-    if (batches.has_error()) co_return batches.error();
-    for (const Batch& batch : batches->batches) {
-      if (is_ours(batch, shard, metadata)) found = batch;
-    }
-    if (found || !batches->next || batches->next == cursor) break;
-    cursor = batches->next;
+  const auto take = [&](Batch& batch) {
+    if (is_ours(batch, shard, metadata)) found = std::move(batch);
+    return !found;
+  };
+  std::function<bool(Batch&)> visit = take;
+  const auto walked = co_await walk_batches(provider, std::move(visit));
+  if (walked.has_error()) co_return walked.error();
+  if (*walked == WalkEnd::incomplete) {
+    co_return ProviderError{ErrorKind::unknown, 200, "list_incomplete", "the list of batches does not advance", std::nullopt};
   }
   co_return found;
 }

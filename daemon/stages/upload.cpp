@@ -23,7 +23,7 @@ Task<int> UploadStage::run_once() {
 
 Task<void> UploadStage::step(Shard shard) {
   const auto route = context_.routes.find(shard.deployment);
-  if (route == context_.routes.end()) {
+  if (route == context_.routes.end() || shard.unwanted) {
     co_await advance(shard, GivenUp{});
     context_.bells.merge.notify();
     co_return;

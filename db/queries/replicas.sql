@@ -59,10 +59,14 @@ ON CONFLICT (name) DO UPDATE SET provider = excluded.provider, model = excluded.
 UPDATE batchd.deployment SET configured = false WHERE generation < $1::bigint AND configured;
 
 -- name: pause_deployment
--- Stops new submissions for so many milliseconds, 0 for until resumed.
-UPDATE batchd.deployment
-SET paused_until = CASE WHEN $3::bigint = 0 THEN 'infinity' ELSE clock_timestamp() + $3::bigint * interval '1 ms' END, pause_reason = $2
-WHERE name = $1;
+-- Stops new submissions for so many milliseconds, 0 for until resumed. A pause under way stays; one that follows the last one
+-- soon is twice as long as that, up to $4.
+UPDATE batchd.deployment d
+SET paused_until = CASE WHEN $3::bigint = 0 THEN 'infinity' ELSE clock_timestamp() + n.length END, paused_for = n.length, pause_reason = $2
+FROM (SELECT name, CASE WHEN clock_timestamp() < paused_until + 2 * paused_for
+                        THEN least(2 * paused_for, greatest($3::bigint, $4::bigint) * interval '1 ms')
+                        ELSE $3::bigint * interval '1 ms' END AS length FROM batchd.deployment) n
+WHERE d.name = $1 AND n.name = d.name AND ($3::bigint = 0 OR NOT coalesce(d.paused_until > clock_timestamp(), false));
 
 -- name: resume_deployment
 -- Lets submissions go on.

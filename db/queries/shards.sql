@@ -16,7 +16,8 @@ WITH best AS (
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
   coalesce(s.error, '') AS error, s.failures,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
-  (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age, s.deadline
+  (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
+  s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted, s.deadline
 )
 SELECT * FROM leased ORDER BY priority DESC, deadline, id;
 
@@ -31,7 +32,8 @@ RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.sta
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
   coalesce(s.error, '') AS error, s.failures,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
-  (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age;
+  (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
+  s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted;
 
 -- name: save_shard
 -- Records what a shard became, if its lease and its expected state still stand.
@@ -39,6 +41,9 @@ UPDATE batchd.shard s SET
   state = $6, attempt = $7::int, bytes = $8::bigint, tokens = $9::bigint, reserved = $10::bigint,
   intent_at = CASE WHEN NOT $11::boolean THEN NULL WHEN s.attempt = $7::int THEN coalesce(s.intent_at, clock_timestamp())
                    ELSE clock_timestamp() END,
+  accepted_at = CASE WHEN s.attempt <> $7::int THEN NULL
+                     WHEN $15 IN ('in_progress', 'finalizing', 'completed') OR $18 IN ('ran', 'expired') THEN coalesce(s.accepted_at, clock_timestamp())
+                     ELSE s.accepted_at END,
   looks = $12::int, input_file = nullif($13, ''), batch_id = nullif($14, ''), batch_status = $15, output_file = nullif($16, ''),
   error_file = nullif($17, ''), finish_reason = $18, error = nullif($19, ''), failures = $20::int,
   due_at = clock_timestamp() + $21::bigint * interval '1 ms',
@@ -55,9 +60,9 @@ RETURNING s.deployment, s.requests;
 
 -- name: move_reservation
 -- Moves a deployment's ledger; growth only into room that is there, and not while the deployment, everything, or a job with
--- requests in the shard is paused, or the deployment is no longer configured.
+-- requests in the shard is paused, the deployment is no longer configured, or this database is visibly a copy of another.
 UPDATE batchd.deployment d SET reserved = reserved + $2::bigint
-WHERE d.name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_token_limit AND configured
+WHERE d.name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_token_limit AND configured AND NOT batchd.has_moved()
   AND NOT coalesce(paused_until > clock_timestamp(), false)
   AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope IN ('all', 'deployment:' || d.name))
   AND NOT EXISTS (SELECT FROM batchd.pause p JOIN batchd.flow f ON p.scope = 'job:' || f.job
@@ -94,6 +99,70 @@ SELECT id, batch_id, batch_status FROM batchd.shard WHERE state = 'submitted' AN
 
 -- name: note_status
 -- Notes the provider's word for batches that still run.
-UPDATE batchd.shard s SET batch_status = n.status
+UPDATE batchd.shard s SET batch_status = n.status,
+  accepted_at = CASE WHEN n.status IN ('in_progress', 'finalizing') THEN coalesce(s.accepted_at, clock_timestamp()) ELSE s.accepted_at END
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (shard, batch, status)
 WHERE s.id = n.shard AND s.batch_id = n.batch AND s.state = 'submitted' AND s.batch_status <> n.status;
+
+-- name: place_wishes
+-- Tells shards which of their requests were cancelled.
+SELECT batchd.place_wishes($1::int);
+
+-- name: flag_wished
+-- Marks a shard just planned when a request in it was cancelled while it was on its way back from another.
+UPDATE batchd.shard SET wished_at = clock_timestamp() WHERE id = $1::bigint AND batchd.wishes_in(id) > 0;
+
+-- name: wished_batches
+-- Batches with cancelled requests that nobody has acted upon, and how many of their requests are still wanted.
+SELECT s.id, s.provider, s.batch_id, s.batch_status, s.wished_at::text,
+       s.requests - coalesce((SELECT bit_count(p.decided) FROM batchd.shard_progress p WHERE p.shard_id = s.id), 0)
+         - batchd.wishes_in(s.id) AS wanted
+FROM batchd.shard s WHERE s.wished_at IS NOT NULL AND s.state <> 'closed' AND s.state = 'submitted' ORDER BY s.id LIMIT $1::int;
+
+-- name: forget_wished
+-- The wishes known then have been acted upon; a later one marks the shard anew.
+UPDATE batchd.shard SET wished_at = NULL WHERE id = $1::bigint AND wished_at = $2::timestamptz;
+
+-- name: suspicion
+-- What is known about a refused shard: where the halving of its trial has got to, and whether its lane works. Trials are followed to
+-- the one that is not halved itself, so that all that waits for one culprit goes free at the same moment.
+WITH RECURSIVE chain AS (
+  SELECT s.id, s.trial, 0 AS depth, 0::bigint AS undecided FROM batchd.shard s WHERE s.id = $1::bigint
+  UNION ALL
+  SELECT t.id, t.trial, c.depth + 1, t.requests - coalesce((SELECT bit_count(p.decided) FROM batchd.shard_progress p WHERE p.shard_id = t.id), 0)
+  FROM chain c JOIN batchd.shard t ON t.id = c.trial
+  WHERE c.depth = 0 OR EXISTS (SELECT FROM batchd.shard h WHERE h.id = c.id AND h.state = 'finished' AND h.finish_reason = 'refused')
+)
+SELECT s.suspect_since IS NOT NULL AS halved, s.trial IS NOT NULL AS tried, coalesce(t.state, 'closed') AS state,
+       coalesce(t.finish_reason, 'given_up') AS reason, t.accepted_at IS NOT NULL AS accepted, c.undecided, c.depth,
+       EXISTS (SELECT FROM batchd.shard a WHERE a.deployment = s.deployment AND a.endpoint = s.endpoint
+                 AND a.accepted_at > coalesce(s.suspect_since, s.finished_at)) AS lane_works,
+       EXISTS (SELECT FROM batchd.shard o WHERE o.state = 'finished' AND o.state <> 'closed' AND o.finish_reason = 'refused' AND o.id <> s.id
+                 AND o.deployment = s.deployment AND o.endpoint = s.endpoint AND o.suspect_since IS NOT NULL
+                 AND o.requests - coalesce((SELECT bit_count(p.decided) FROM batchd.shard_progress p WHERE p.shard_id = o.id), 0) = 1)
+         AS other_suspect
+FROM batchd.shard s
+CROSS JOIN LATERAL (SELECT id, undecided, depth FROM chain ORDER BY depth DESC LIMIT 1) c
+LEFT JOIN batchd.shard t ON t.id = c.id AND c.depth > 0
+WHERE s.id = $1::bigint;
+
+-- name: split_shard
+-- A new shard of the same lane for some of a shard's requests, $2 of them; a trial is remembered as such.
+WITH part AS (
+  INSERT INTO batchd.shard (model, endpoint, deployment, provider, priority, deadline, requests, bytes, tokens, suspect_since)
+  SELECT s.model, s.endpoint, s.deployment, s.provider, s.priority, s.deadline, $2::bigint, s.bytes * $2::bigint / s.requests,
+         s.tokens * $2::bigint / s.requests, CASE WHEN $3::boolean THEN coalesce(s.suspect_since, s.finished_at) END
+  FROM batchd.shard s WHERE s.id = $1::bigint RETURNING id
+), parent AS (
+  UPDATE batchd.shard s SET trial = part.id, suspect_since = coalesce(s.suspect_since, s.finished_at) FROM part
+  WHERE s.id = $1::bigint AND $3::boolean
+)
+SELECT id FROM part;
+
+-- name: split_members
+-- Gives the new shard $2 those members of shard $1 that lie in the ranges $3.
+INSERT INTO batchd.shard_member (shard_id, ordinal, flow, first_id, last_id, members, requests)
+SELECT $2::bigint, m.ordinal, m.flow, lower(m.part), upper(m.part) - 1, m.part,
+       (SELECT sum(upper(r) - lower(r)) FROM unnest(m.part) AS u (r))
+FROM (SELECT ordinal, flow, members * $3::int8multirange AS part FROM batchd.shard_member WHERE shard_id = $1::bigint) m
+WHERE NOT isempty(m.part);

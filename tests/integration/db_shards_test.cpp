@@ -181,7 +181,7 @@ TEST_F(Shards, NothingIsReservedWhilePausedOrNoLongerConfigured) {
   const Term term = planner(1000);
   uploaded(term, 1);
   const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
-  wait(store.pause_deployment("dep", "unauthorized", Milliseconds{0}));
+  wait(store.pause_deployment("dep", "unauthorized", Milliseconds{0}, Milliseconds{0}));
   EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::no_room);
   EXPECT_EQ(wait(store.deployments()).at(0).pause_reason, "unauthorized");
   wait(store.resume_deployment("dep"));
@@ -199,7 +199,7 @@ TEST_F(Shards, AnotherCredentialMakesDueWhatWaitedForIt) {
   for (Shard& shard : shards)
     ASSERT_EQ(wait(store.save(term, shard, batchd::apply(shard, Delayed{Milliseconds{60'000}, "{}"}), false)), SaveResult::saved);
   EXPECT_TRUE(wait(store.retry_account("prov")).empty()) << "what waits for other reasons goes on waiting";
-  wait(store.pause_deployment("dep", "account", Milliseconds{3'600'000}));
+  wait(store.pause_deployment("dep", "account", Milliseconds{3'600'000}, Milliseconds{0}));
   EXPECT_TRUE(wait(store.retry_account("other")).empty());
   EXPECT_EQ(wait(store.deployments()).at(0).pause_reason, "account");
   EXPECT_TRUE(wait(store.lease(term, ShardState::uploaded, 2, {})).empty());

@@ -1,6 +1,6 @@
 #include "core/shard.hpp"
 
-#include "core/blame.hpp"
+#include "core/refusal.hpp"
 
 #include <gtest/gtest.h>
 

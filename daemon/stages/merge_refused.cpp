@@ -1,0 +1,112 @@
+// The part of the merge stage that decides shards whose file was refused: there is nothing to read, only to find out which of
+// their requests is at fault, if any (core/refusal.hpp).
+#include "core/output_line.hpp"
+#include "core/refusal.hpp"
+#include "stages/merge.hpp"
+#include "stages/merger.hpp"
+
+#include <boost/json/parse.hpp>
+
+namespace batchd {
+namespace {
+
+std::string reason_of(const Shard& shard) {
+  return shard.error.empty() ? make_error("batch_refused", "the provider refused the batch without a reason") : shard.error;
+}
+
+/// The shard's recorded error as a provider's words, for the log.
+ProviderError as_provider_error(const Shard& shard) {
+  ProviderError error;
+  error.kind = ErrorKind::permanent;
+  boost::system::error_code failed;
+  const auto said = boost::json::parse(reason_of(shard), failed);
+  if (failed || !said.is_object()) return error;
+  const auto text = [&](std::string_view name) {
+    const auto* value = said.get_object().if_contains(name);
+    return value && value->is_string() ? std::string(value->get_string()) : std::string();
+  };
+  error.code = text("code");
+  error.message = text("message");
+  return error;
+}
+
+/// The member that is left is at fault.
+Settlement culprit(RequestId request, const Shard& shard) {
+  Settlement settled;
+  settled.request = request;
+  settled.error = reason_of(shard);
+  return settled;
+}
+
+}  // namespace
+
+Task<void> MergeStage::release(Merger& merger) {
+  const Decider decider = [](RequestId request, int attempts) { return Return{request, attempts, Milliseconds{0}, ""}; };
+  co_await merger.decide_rest(decider, false);
+}
+
+Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
+  const auto blamed = blamed_lines(shard.error);
+  const Suspicion known = co_await context_.store.suspicion(shard.id);
+  RefusedShard refused;
+  refused.fault = fault_of(shard.error);
+  refused.undecided = merger.undecided();
+  refused.names_lines = !blamed.empty() && blamed.begin()->first <= refused.undecided;
+  refused.trial = known.trial;
+  refused.halved = known.halved;
+  refused.lane_works = known.lane_works;
+  refused.other_suspect = known.other_suspect;
+  refused.waited = shard.state_age;
+  const RefusedStep step = next_step(refused);
+  Decider decider;
+  switch (step) {
+    case RefusedStep::wait:
+      co_return false;
+    case RefusedStep::try_half:
+      context_.log.info("shard.halved", {{"shard", shard.id.value}, {"suspects", refused.undecided}});
+      co_await merger.cut_off(refused.undecided / 2, true);
+      context_.bells.upload.notify();
+      co_return false;
+    case RefusedStep::divide:
+      context_.log.info("shard.divided", {{"shard", shard.id.value}, {"requests", refused.undecided}});
+      co_await merger.cut_off(refused.undecided / 2, false);
+      if (!merger.lost()) co_await merger.cut_off(merger.undecided(), false);
+      context_.bells.upload.notify();
+      co_return true;
+    case RefusedStep::blame_lines:
+      // All in one chunk, however many: a line's number is its place among the members that were sent, which are exactly
+      // the undecided ones as long as nothing of this has been written.
+      decider = [&blamed, line = std::int64_t{0}](RequestId request, int attempts) mutable -> Decision {
+        const auto fault = blamed.find(++line);
+        if (fault == blamed.end()) return Return{request, attempts, Milliseconds{0}, ""};
+        Settlement settled;
+        settled.request = request;
+        settled.error = fault->second;
+        return settled;
+      };
+      co_await merger.decide_rest(decider, true);
+      co_return true;
+    case RefusedStep::blame_last:
+      decider = [&shard](RequestId request, int) -> Decision { return culprit(request, shard); };
+      co_await merger.decide_rest(decider, true);
+      co_return true;
+    case RefusedStep::count_attempt:
+      decider = [&shard, this](RequestId request, int attempts) {
+        return decide(absent(request, attempts, shard), attempts, settings_.round);
+      };
+      co_await merger.decide_rest(decider, true);
+      co_return true;
+    case RefusedStep::pause_lane: {
+      const ProviderError error = as_provider_error(shard);
+      co_await pause_lane(shard, error, "refused");
+      co_await release(merger);
+      co_return true;
+    }
+    case RefusedStep::release:
+      co_await release(merger);
+      co_return true;
+  }
+  co_return true;
+}
+
+}  // namespace batchd
