@@ -45,6 +45,15 @@ class Commands(Stack):
 class Orders(Commands):
     """cancel, retry, pause, resume."""
 
+    def test_every_command_here_has_help_with_its_options(self):
+        for command, words in {"cancel": ["JOB", "--key", "--request", "--json"], "retry": ["JOB", "--key", "--request", "--json"],
+                               "pause": ["SCOPE", "--list", "--json"], "resume": ["SCOPE", "--json"],
+                               "batches": ["--deployment", "--remote", "--provider", "--status", "--since", "--json"], "doctor": ["--json"],
+                               "adopt": ["--as-new-instance", "--yes", "--json"]}.items():
+            help = self.run_batchd(command, "--help")
+            for word in ["Usage: batchd", "--config", *words]:
+                self.assertIn(word, help, command)
+
     def test_cancel_says_what_was_cancelled_and_what_is_in_flight(self):
         self.enqueue([chat(f"waits {i}") for i in range(3)], job="j")
         self.assertEqual("j: 3 requests cancelled\n", self.run_batchd("cancel", "j"))
