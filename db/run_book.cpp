@@ -90,6 +90,7 @@ constexpr char read_progress[] = R"(
   SELECT coalesce(p.accepted, 0), coalesce(p.queued, 0), coalesce(p.in_flight, 0), coalesce(p.succeeded, 0),
          coalesce(p.failed + p.expired, 0), coalesce(p.cancelled, 0), coalesce(p.input_tokens, 0), coalesce(p.output_tokens, 0),
          (SELECT count(*) FROM batchd.shard s WHERE s.state IN ('finished', 'merged')),
+         (SELECT coalesce(sum(s.requests), 0) FROM batchd.shard s WHERE s.state IN ('submitted', 'finished')),
          (SELECT string_agg(d.name || ' (' || coalesce(d.pause_reason, 'asked') || ')', ', ') FROM batchd.deployment d
           WHERE d.configured AND d.paused_until > clock_timestamp()),
          (SELECT s.error FROM batchd.shard s WHERE s.state <> 'closed' AND s.failures > 0 AND s.error IS NOT NULL
@@ -211,9 +212,10 @@ RunProgress RunBook::progress(const std::string& job, std::int64_t lines) {
   out.input_tokens = number(rows, 0, 6);
   out.output_tokens = number(rows, 0, 7);
   out.lines = lines;
-  out.live_shards = number(rows, 0, 8);
-  out.paused = text(rows, 0, 9);
-  out.trouble = text(rows, 0, 10);
+  out.untidy = number(rows, 0, 8);
+  out.at_provider = std::min(out.in_flight, number(rows, 0, 9));
+  out.paused = text(rows, 0, 10);
+  out.trouble = text(rows, 0, 11);
   // Requests of lines that are no longer in the file count in the job, and not for whoever waits for the file.
   const std::int64_t outdated = std::max<std::int64_t>(0, accepted - out.lines);
   out.settled = std::clamp<std::int64_t>(out.succeeded + out.failed + cancelled - outdated, 0, out.lines);

@@ -47,7 +47,8 @@ struct IntakeCounts {
 struct RunProgress {
   std::int64_t lines = 0, settled = 0, succeeded = 0, failed = 0, in_flight = 0, queued = 0;
   Tokens input_tokens = 0, output_tokens = 0;
-  std::int64_t live_shards = 0;  ///< files that are on their way, or still to be deleted at the provider
+  std::int64_t at_provider = 0;  ///< of those in flight
+  std::int64_t untidy = 0;       ///< batches whose files are still to be deleted at the provider
   std::string paused;            ///< the deployment that is paused and why; "" when none is
   std::string trouble;           ///< what a step that is tried again failed of, "" when nothing did
   bool finished() const { return queued == 0 && in_flight == 0; }

@@ -246,7 +246,7 @@ class Run {
 
   void work() {
     progress_ = book_->progress(job_, counts_.lines);
-    if (progress_.finished() && progress_.live_shards == 0) {
+    if (progress_.finished() && progress_.untidy == 0) {
       write();
       return;
     }
@@ -275,15 +275,15 @@ class Run {
       std::string away;
       try {
         progress_ = book_->progress(job_, counts_.lines);
+        if (progress_.finished() && !written_) {
+          write();
+          finished = Clock::now();
+        }
       } catch (const StoreError& error) {
         away = error.what();
       }
       bar_.show(progress_, away.empty() ? reason_of_trouble(progress_, daemon.trouble().latest()) : away);
-      if (away.empty() && progress_.finished() && !written_) {
-        write();
-        finished = Clock::now();
-      }
-      if (written_ && (progress_.live_shards == 0 || Clock::now() - finished > tidying)) daemon.stop();
+      if (written_ && (progress_.untidy == 0 || Clock::now() - finished > tidying)) daemon.stop();
       if (const auto code = daemon.wait(look_again)) return code;
     }
   }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::seconds heard_lately{120};  // two rounds of polling
 constexpr std::chrono::seconds between_lines{60};  // where lines stay
+constexpr std::chrono::seconds between_troubles{2};
 constexpr std::size_t bar_width = 24;
 constexpr std::size_t longest_trouble = 200;
 
@@ -54,10 +55,10 @@ void RunTrouble::hear(LogLevel level, std::string_view event, std::initializer_l
     if (field.key == "status") status = text_of(field);
     if (field.key == "code") code = text_of(field);
   }
-  std::string text(event);
-  if (!status.empty() && status != "0") text += " " + status;
-  if (!code.empty()) text += " " + code;
-  if (!message.empty()) text += ": " + message;
+  std::string text = status == "0" ? "" : status;
+  if (!code.empty()) text += (text.empty() ? "" : " ") + code;
+  if (text.empty() && message.empty()) return;  // nothing that a person could act upon
+  if (!message.empty()) text += (text.empty() ? "" : ": ") + message;
   const std::lock_guard guard(lock_);
   text_ = std::move(text);
   heard_ = std::chrono::steady_clock::now();
@@ -69,15 +70,12 @@ std::string RunTrouble::latest() const {
 }
 
 std::string reason_of_trouble(const RunProgress& progress, const std::string& heard) {
-  const std::string said = message_of(progress.trouble);
+  const std::string said = heard.empty() ? message_of(progress.trouble) : heard;
   std::string out;
   if (!progress.paused.empty()) {
-    out = "paused: " + progress.paused;
-    if (!said.empty()) out += ": " + said;
+    out = "paused: " + progress.paused + (said.empty() ? "" : ": " + said);
   } else if (!said.empty()) {
     out = "trying again: " + said;
-  } else {
-    out = heard;
   }
   for (char& c : out) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';  // a provider's text must not steer the terminal
@@ -88,8 +86,9 @@ std::string reason_of_trouble(const RunProgress& progress, const std::string& he
 std::string progress_sentence(const RunProgress& p) {
   std::string out = grouped(p.settled) + " of " + grouped(p.lines) + " done";
   if (p.failed > 0) out += ", " + grouped(p.failed) + " failed";
-  if (p.in_flight > 0) out += ", " + grouped(p.in_flight) + " under way";
-  if (p.queued > 0) out += ", " + grouped(p.queued) + " waiting";
+  if (p.at_provider > 0) out += ", " + grouped(p.at_provider) + " at the provider";
+  const std::int64_t waiting = p.queued + p.in_flight - p.at_provider;
+  if (waiting > 0) out += ", " + grouped(waiting) + " waiting";
   if (p.input_tokens + p.output_tokens > 0) {
     out += ", " + grouped(p.input_tokens) + " tokens in, " + grouped(p.output_tokens) + " out";
   }
@@ -130,7 +129,8 @@ void ProgressLine::show(const RunProgress& progress, const std::string& trouble)
     return;
   }
   const auto now = Clock::now();
-  const bool news = trouble != last_trouble_ || last_.empty();
+  // A trouble that comes and goes with every try is told once.
+  const bool news = last_.empty() || (trouble != last_trouble_ && !trouble.empty() && now - printed_ >= between_troubles);
   if (sentence == last_ || (!news && now - printed_ < between_lines)) return;
   say(sentence);
   last_ = sentence;

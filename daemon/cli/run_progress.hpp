@@ -46,7 +46,7 @@ class ProgressLine {
   std::int64_t settled_at_start_ = -1;
 };
 
-/// `640 of 1,319 answered, 3 failed, 600 at the provider, 76 waiting, 12,345 tokens`.
+/// `640 of 1,319 done, 3 failed, 600 at the provider, 79 waiting, 12,345 tokens in, 6,789 out`.
 std::string progress_sentence(const RunProgress& progress);
 /// `[####    ]`.
 std::string progress_bar(std::int64_t done, std::int64_t all, std::size_t width);
