@@ -96,6 +96,7 @@ class Application {
   std::optional<CredentialWatch> credential_watch_;
   asio::signal_set signals_{loop_, SIGTERM, SIGINT};
   asio::steady_timer grace_{loop_};
+  bool moved_ = false;  // the operator was told that this database has to be adopted
   int exit_code_ = exit_stopped;
   TaskGroup tasks_{loop_.get_executor()};
 };
@@ -217,6 +218,12 @@ Task<bool> Application::start() {
       log_.error("schema.mismatch", {{"problem", schema.sentence}});
       exit_code_ = exit_schema_mismatch;
       co_return true;
+    }
+    if (co_await store_.has_moved()) {
+      if (!moved_)
+        log_.error("instance.moved", {{"remedy", "this database is a copy: run `batchd adopt`, see `batchd adopt --help`"}});
+      moved_ = true;
+      co_return false;
     }
     const std::string instance = co_await store_.instance_id();
     co_await store_.maintain();

@@ -130,6 +130,11 @@ Task<void> PgStore::drop_role(Term term, std::string_view role) {
   return run([&db = database_, term, name = std::string(role)] { touch(db, queries::drop_role, term.value, name); });
 }
 
+Task<bool> PgStore::has_moved() {
+  return run(
+      [&db = database_] { return transact(db, [](Transaction& tx) { return tx.run(queries::has_moved)[0][0].as<bool>(); }); });
+}
+
 Task<std::string> PgStore::instance_id() {
   return run([&db = database_] { return read_instance(db); });
 }

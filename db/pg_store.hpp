@@ -27,6 +27,7 @@ class PgStore final : public Store {
   Task<bool> hold_role(Term term, std::string_view role) override;
   Task<void> drop_role(Term term, std::string_view role) override;
   Task<std::string> instance_id() override;
+  Task<bool> has_moved() override;
   Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
 
   Task<std::vector<Flow>> backlog() override;
@@ -49,6 +50,7 @@ class PgStore final : public Store {
   Task<std::vector<WishedBatch>> wished_batches(int most) override;
   Task<void> forget_wished(const WishedBatch& batch) override;
   Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override;
+  Task<void> file_ceiling_reached(std::string_view provider) override;
   Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
   Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
                               Milliseconds longest) override;

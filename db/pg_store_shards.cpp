@@ -38,6 +38,7 @@ Shard to_shard(const pqxx::row& row) {
   shard.intent_age = Milliseconds{row["intent_age"].as<std::int64_t>()};
   shard.state_age = Milliseconds{row["state_age"].as<std::int64_t>()};
   shard.unwanted = row["unwanted"].as<bool>();
+  shard.hurried = row["hurried"].as<bool>();
   return shard;
 }
 
@@ -141,6 +142,13 @@ void write_status(Database& database, const std::vector<LiveBatch>& batches) {
   });
 }
 
+void note_file_ceiling(Database& database, const std::string& provider) {
+  transact(database, [&](Transaction& tx) {
+    tx.run(queries::file_ceiling_reached, provider);
+    tx.run(queries::hurry_deletions, provider);
+  });
+}
+
 }  // namespace
 
 Task<std::vector<Shard>> PgStore::lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) {
@@ -161,6 +169,10 @@ Task<ShardContents> PgStore::contents(ShardId shard) {
 
 Task<std::vector<LiveBatch>> PgStore::live_batches(std::string_view provider) {
   return run([&db = database_, name = std::string(provider)] { return read_live_batches(db, name); });
+}
+
+Task<void> PgStore::file_ceiling_reached(std::string_view provider) {
+  return run([&db = database_, name = std::string(provider)] { note_file_ceiling(db, name); });
 }
 
 Task<void> PgStore::note_status(Term, const std::vector<LiveBatch>& batches) {

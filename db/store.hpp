@@ -125,6 +125,8 @@ class Store {
   virtual Task<void> drop_role(Term term, std::string_view role) = 0;
   /// The instance's id, part of every remote name.
   virtual Task<std::string> instance_id() = 0;
+  /// True when this database is visibly a copy of the one the instance was made in: it must not act in that one's name.
+  virtual Task<bool> has_moved() = 0;
   /// Makes this configuration the newest generation; deployments not named any more keep their live shards.
   virtual Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) = 0;
 
@@ -179,6 +181,8 @@ class Store {
 
   /// Submitted shards of a provider.
   virtual Task<std::vector<LiveBatch>> live_batches(std::string_view provider) = 0;
+  /// A provider holds as many files as it may: the oldest that wait there to be deleted are due at once.
+  virtual Task<void> file_ceiling_reached(std::string_view provider) = 0;
   /// Notes the provider's word for batches still running (shown by status; decides nothing).
   virtual Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) = 0;
 

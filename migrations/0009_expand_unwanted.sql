@@ -14,6 +14,12 @@ CREATE INDEX shard_accepted ON batchd.shard (deployment, accepted_at) WHERE acce
 ALTER TABLE batchd.cancel_wish ADD COLUMN placed boolean NOT NULL DEFAULT false;
 CREATE INDEX cancel_wish_unplaced ON batchd.cancel_wish (request_id) WHERE NOT placed;
 
+-- Providers that said they hold too many files: what waits to be deleted there is not kept any longer than need be.
+CREATE TABLE batchd.file_ceiling (
+  provider   text COLLATE "C" PRIMARY KEY,
+  reached_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
 -- How long the last pause was made for: the next one, when it follows soon, is twice as long.
 ALTER TABLE batchd.deployment ADD COLUMN paused_for interval;
 
@@ -147,7 +153,7 @@ BEGIN
         GRANT SELECT, INSERT ON batchd.answer TO batchd_worker;
         GRANT SELECT, INSERT, UPDATE, DELETE ON batchd.queue, batchd.delta, batchd.hint, batchd.flow, batchd.flow_cursor, batchd.job_count,
           batchd.total, batchd.retry, batchd.request_attempt, batchd.deployment, batchd.replica, batchd.role, batchd.shard,
-          batchd.shard_member, batchd.shard_progress TO batchd_worker;
+          batchd.shard_member, batchd.shard_progress, batchd.file_ceiling TO batchd_worker;
         GRANT USAGE ON SEQUENCE batchd.shard_id TO batchd_worker;
         GRANT SELECT ON batchd.pause TO batchd_worker;
         GRANT SELECT, DELETE ON batchd.cancel_wish TO batchd_worker;

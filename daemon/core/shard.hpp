@@ -74,6 +74,8 @@ struct Shard {
   Milliseconds state_age{0};
   /// It should not be submitted as it is: a request in it was cancelled, or what it is for was stopped by a person.
   bool unwanted = false;
+  /// Its files should go at once, because the provider holds too many.
+  bool hurried = false;
 };
 
 // Events ------------------------------------------------------------------------------------------------------------

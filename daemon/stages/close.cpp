@@ -9,7 +9,7 @@ Task<int> CloseStage::run_once() {
 Task<void> CloseStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);
   if (settings_.delete_remote_files && provider) {
-    if (shard.state_age < settings_.remote_delay) {
+    if (shard.state_age < settings_.remote_delay && !shard.hurried) {
       co_await postpone(shard, settings_.remote_delay - shard.state_age);
       co_return;
     }

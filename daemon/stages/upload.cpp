@@ -124,9 +124,13 @@ Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
     const ShardEvent event = Refused{error};
     co_await advance(shard, event);
     context_.bells.merge.notify();
-  } else {
-    co_await delay(shard, "upload", error);
+    co_return;
   }
+  if (error.kind == ErrorKind::file_slots) {
+    co_await context_.store.file_ceiling_reached(shard.provider);
+    context_.bells.close.notify();
+  }
+  co_await delay(shard, "upload", error);
 }
 
 }  // namespace batchd

@@ -43,6 +43,10 @@ UPDATE batchd.role SET owner = NULL WHERE name = $2 AND owner = $1::bigint;
 -- The id that stands in every remote name.
 SELECT id FROM batchd.instance;
 
+-- name: has_moved
+-- Whether this database is visibly not where its instance was made or adopted.
+SELECT batchd.has_moved();
+
 -- name: next_generation
 -- The number of the configuration that is being published; one publisher at a time.
 SELECT coalesce(max(generation), 0) + 1 FROM batchd.deployment, pg_advisory_xact_lock(hashtext('batchd.publish'));

@@ -17,7 +17,9 @@ WITH best AS (
   coalesce(s.error, '') AS error, s.failures,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
-  s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted, s.deadline
+  s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
+  s.state = 'merged' AND EXISTS (SELECT FROM batchd.file_ceiling c WHERE c.provider = s.provider
+                                   AND c.reached_at > clock_timestamp() - interval '10 min') AS hurried, s.deadline
 )
 SELECT * FROM leased ORDER BY priority DESC, deadline, id;
 
@@ -33,7 +35,9 @@ RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.sta
   coalesce(s.error, '') AS error, s.failures,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
-  s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted;
+  s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
+  s.state = 'merged' AND EXISTS (SELECT FROM batchd.file_ceiling c WHERE c.provider = s.provider
+                                   AND c.reached_at > clock_timestamp() - interval '10 min') AS hurried;
 
 -- name: save_shard
 -- Records what a shard became, if its lease and its expected state still stand.
@@ -166,3 +170,13 @@ SELECT $2::bigint, m.ordinal, m.flow, lower(m.part), upper(m.part) - 1, m.part,
        (SELECT sum(upper(r) - lower(r)) FROM unnest(m.part) AS u (r))
 FROM (SELECT ordinal, flow, members * $3::int8multirange AS part FROM batchd.shard_member WHERE shard_id = $1::bigint) m
 WHERE NOT isempty(m.part);
+
+-- name: file_ceiling_reached
+-- A provider takes no more files for now.
+INSERT INTO batchd.file_ceiling (provider, reached_at) VALUES ($1, clock_timestamp())
+ON CONFLICT (provider) DO UPDATE SET reached_at = excluded.reached_at;
+
+-- name: hurry_deletions
+-- Makes the oldest shards due whose files wait there to be deleted.
+UPDATE batchd.shard SET due_at = clock_timestamp()
+WHERE id IN (SELECT id FROM batchd.shard WHERE state = 'merged' AND state <> 'closed' AND provider = $1 ORDER BY id LIMIT 50);

@@ -331,9 +331,6 @@ class Outcomes(Stack):
 class Commands(Stack):
     """The SQL functions with which people steer work under way."""
 
-    def slow_sim(self):
-        self.sim("--fast", "--running", "1s")
-
     def test_a_pause_of_everything_stops_submissions_and_survives_a_restart(self):
         self.sim("--fast")
         self.sql("SELECT batchd.pause('all')")
@@ -380,17 +377,6 @@ class Commands(Stack):
         self.enqueue([chat("another job")], job="k")
         self.settled(11)
         self.assertEqual(1, self.ledger()["requests_executed"])
-
-    def test_in_flight_a_paid_answer_wins_and_what_comes_back_unanswered_is_cancelled(self):
-        self.slow_sim()
-        self.serve()
-        ids = self.enqueue([chat("answered"), asking_for("429", "not answered"), asking_for("missing", "not mentioned")], job="j")
-        until("in flight", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'submitted'") == 1)
-        self.assertEqual(3, self.number_of("SELECT batchd.cancel_job('j')"))
-        self.settled(3)
-        self.assertEqual(["succeeded", "cancelled", "cancelled"], [self.outcomes()[id][0] for id in ids])
-        self.assertEqual(0, self.number_of("SELECT count(*) FROM batchd.cancel_wish"))
-        self.assertEqual(3, self.ledger()["requests_executed"])
 
     def test_failed_requests_can_be_tried_again_and_succeeded_ones_cannot(self):
         self.sim("--fast")

@@ -12,6 +12,11 @@ from stack import Stack, asking_for, chat, until  # noqa: E402
 ONE_FILE = 'linger = "6s"'  # what went free must find each other
 
 
+def refusal(code, line=None):
+    """A fate: the batch fails its validation with this code."""
+    return {"end": "failed", "errors": {"object": "list", "data": [{"code": code, "message": "no", "param": None, "line": line}]}}
+
+
 class Poison(Stack):
     def poisoned(self, kind, at, count, **options):
         """Enqueues `count` prompts, the one at `at` poisoned; returns its id once all are settled."""
@@ -92,15 +97,23 @@ class Poison(Stack):
 class NotTheRowsFault(Stack):
     def test_too_many_requests_for_the_provider_are_divided_and_nobody_is_blamed(self):
         self.sim("--fast")
-        self.fault(operation="upload", fault="413", times=2)
-        self.serve(planner=ONE_FILE)
+        self.fault(operation="upload", fault="respond", status=413, body="The file is larger than the maximum of 209715200 bytes", times=3)
+        self.serve()
         self.enqueue([chat(f"prompt {i}") for i in range(100)])
         self.settled(100)
         self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()))
 
+    def test_a_limit_on_requests_that_is_lower_than_believed_is_met_by_dividing(self):
+        self.sim("--fast", "--max-requests", "30")
+        self.serve()
+        self.enqueue([chat(f"prompt {i}") for i in range(100)])
+        until("all answers", lambda: self.number_of("SELECT count(*) FROM batchd.result") == 100)
+        self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()))
+        self.conserved()
+
     def test_a_mistake_in_how_files_are_written_pauses_the_lane_and_blames_nobody(self):
         self.sim("--fast")
-        self.fault(operation="create_batch", fault="fail_validation", code="duplicate_custom_id", line=3, times=2)
+        self.fault(operation="create_batch", fault="fate", times=2, fate=refusal("duplicate_custom_id", line=3))
         daemon = self.serve(planner=ONE_FILE)
         self.enqueue([chat(f"prompt {i}") for i in range(20)])
         paused = until("the pause", lambda: daemon.saw("lane.paused"))
@@ -110,7 +123,7 @@ class NotTheRowsFault(Stack):
 
     def test_a_provider_that_takes_no_file_at_all_pauses_the_lane(self):
         self.sim("--fast")
-        self.fault(operation="create_batch", fault="fail_validation", code="invalid_request", times=1000)
+        self.fault(operation="create_batch", fault="fate", times=1000, fate=refusal("invalid_request"))
         daemon = self.serve(planner=ONE_FILE)
         self.enqueue([chat(f"prompt {i}") for i in range(8)])
         until("the pause", lambda: [line for line in daemon.saw("lane.paused") if line["reason"] == "refused"], 120)
