@@ -545,6 +545,17 @@ class Adoption(WithConfig):
         self.settled(5)
         self.assertEqual(0, self.ledger()["prompts_executed_more_than_once"])
 
+    def test_a_moved_database_submits_nothing_until_it_is_adopted(self):
+        self.sim("--fast")
+        self.clone()
+        self.enqueue([chat("one")])
+        daemon = self.serve(config=self.config())
+        until("the file is staged", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'uploaded'") == 1)
+        until("a look at it", lambda: daemon.metric('batchd_loop_age_seconds{loop="submit"}') is not None)
+        self.assertEqual(0, self.ledger()["calls"]["create_batch"])
+        self.run_batchd("adopt", "--yes")
+        self.settled(1)
+
     def test_a_terminal_is_asked(self):
         self.clone()
         for answer, code, moved in (("n", 1, "t"), ("", 1, "t"), ("y", 0, "f")):
