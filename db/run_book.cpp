@@ -86,6 +86,13 @@ constexpr char pause_others[] = R"(
   WHERE p.job <> $1 AND p.queued > 0 ON CONFLICT DO NOTHING)";
 constexpr char go_on[] = "DELETE FROM batchd.pause WHERE scope = 'job:' || $1";
 
+// Given up as the daemon does it (core/shard.hpp): finished without an answer, which costs no request an attempt.
+constexpr char give_up_misfits[] = R"(
+  UPDATE batchd.shard s SET state = 'finished', finish_reason = 'given_up', failures = 0, owner = NULL, due_at = clock_timestamp(),
+         state_at = clock_timestamp(), finished_at = clock_timestamp()
+  WHERE s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL
+    AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::bigint[]) AS d (name, most) WHERE d.name = s.deployment AND s.tokens <= d.most))";
+
 constexpr char read_progress[] = R"(
   SELECT coalesce(p.accepted, 0), coalesce(p.queued, 0), coalesce(p.in_flight, 0), coalesce(p.succeeded, 0),
          coalesce(p.failed + p.expired, 0), coalesce(p.cancelled, 0), coalesce(p.input_tokens, 0), coalesce(p.output_tokens, 0),
@@ -197,6 +204,13 @@ IntakeCounts RunBook::take_in(const IntakeOptions& options, const Lines& lines, 
   tx.run(go_on, {options.job});
   tx.commit();
   return counts;
+}
+
+void RunBook::unpack_misfits(const std::vector<DeploymentSettings>& deployments) {
+  transact(database_, [&](Transaction& tx) {
+    tx.run(give_up_misfits, text_array_of(deployments, [](const DeploymentSettings& d) -> const std::string& { return d.name; }),
+           array_of(deployments, [](const DeploymentSettings& d) { return d.enqueued_token_limit; }));
+  });
 }
 
 RunProgress RunBook::progress(const std::string& job, std::int64_t lines) {

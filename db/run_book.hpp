@@ -3,6 +3,7 @@
 // the file in memory. It relies on being the only producer and the only replica: the caller's lock on the state sees to that.
 #pragma once
 
+#include "core/planning.hpp"
 #include "db/database.hpp"
 #include "db/enqueue.hpp"
 #include "db/reading.hpp"
@@ -92,6 +93,9 @@ class RunBook {
   /// contents and by how many equal ones stand before it: whatever was enqueued before is not enqueued again.
   /// From now on this job is the one at work: others are paused.
   IntakeCounts take_in(const IntakeOptions& options, const Lines& lines, const Check& check);
+
+  /// Sends back to the queue what was packed for a deployment that is not there any more, or for a larger quota than it has now.
+  void unpack_misfits(const std::vector<DeploymentSettings>& deployments);
 
   /// `lines`: how many the file has.
   RunProgress progress(const std::string& job, std::int64_t lines);

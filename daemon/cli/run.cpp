@@ -225,6 +225,10 @@ class Run {
     };
     counts_ = book_->take_in(
         {job_, options_.retry_failed}, [&input](InputLine& line) { return input.next(line); }, check);
+    std::vector<DeploymentSettings> deployments;
+    for (const DeploymentConfig& d : config_.deployments)
+      deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
+    book_->unpack_misfits(deployments);
     announce();
   }
 

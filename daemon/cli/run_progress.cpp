@@ -77,6 +77,7 @@ std::string reason_of_trouble(const RunProgress& progress, const std::string& he
   } else if (!said.empty()) {
     out = "trying again: " + said;
   }
+  if (out.find("token_limit_exceeded") != std::string::npos) out.insert(0, "the quota is smaller than --enqueued-token-limit; ");
   for (char& c : out) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';  // a provider's text must not steer the terminal
   }

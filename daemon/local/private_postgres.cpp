@@ -141,7 +141,12 @@ void PrivatePostgres::make_directory() {
   make_closed_directory(settings_.directory, user_);
   std::error_code ignored;
   if (fs::file_size(log_, ignored) > largest_log && !ignored) fs::remove(log_, ignored);
-  // What an initdb that was killed has left.
+  remove_unfinished();
+}
+
+/// What an initdb that was killed has left. Its helpers may still write for a moment, so this is done at both ends of a life.
+void PrivatePostgres::remove_unfinished() const {
+  std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(settings_.directory, ignored)) {
     if (entry.path().filename().string().starts_with("unfinished-")) fs::remove_all(entry.path(), ignored);
   }
@@ -294,6 +299,7 @@ void PrivatePostgres::stop() {
     std::this_thread::sleep_for(look_again);
   }
   server_ = 0;
+  remove_unfinished();
   if (socket_ != settings_.directory) rmdir(socket_.c_str());
 }
 

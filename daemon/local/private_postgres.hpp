@@ -47,6 +47,7 @@ class PrivatePostgres {
  private:
   PostgresPrograms choose_programs() const;
   void make_directory();
+  void remove_unfinished() const;
   void choose_socket();
   void clean_up();
   void make_data(const PostgresPrograms& programs);

@@ -588,6 +588,20 @@ class Resume(RunTest):
         self.answered_in_order(prompts)
         self.every_prompt_ran_once(3)
 
+    def test_a_quota_smaller_than_believed_is_said_and_the_flag_mends_it(self):
+        self.sim("--fast", "--deployment", "gpt-4o-mini=4000")
+        prompts = self.prompts(200)
+        log = self.place / "said"
+        with open(log, "wb") as said:
+            process = self.start(stderr=said)
+        until("the hint", lambda: "--enqueued-token-limit" in log.read_text().partition("\n")[2] or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(1, self.finish(process))
+        self.run_it("--enqueued-token-limit", "4000")
+        self.answered_in_order(prompts)
+        self.every_prompt_ran_once(200)
+        self.assertLessEqual(max(self.provider.ledger()["max_enqueued"].values()), 4000)
+
     def test_a_provider_that_cannot_be_reached_is_said(self):
         self.prompts(3)
         log = self.place / "said"

@@ -45,6 +45,7 @@ TEST(RunProgress, WhyNothingMovesIsSaidWithoutSteeringTheTerminal) {
   EXPECT_EQ(reason_of_trouble(progress, ""), "trying again: no  [2Jroom");
   progress.paused = "mini (account)";
   EXPECT_EQ(reason_of_trouble(progress, "401 invalid_api_key: denied"), "paused: mini (account): 401 invalid_api_key: denied");
+  EXPECT_NE(reason_of_trouble(progress, "token_limit_exceeded: full").find("--enqueued-token-limit"), std::string::npos);
   EXPECT_LE(reason_of_trouble(progress, std::string(5000, 'x')).size(), 200U);
 }
 
