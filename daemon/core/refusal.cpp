@@ -25,6 +25,8 @@ bool mentions(std::string_view code, std::string_view message, std::initializer_
 }
 
 Fault fault_of(std::string_view code, std::string_view message) {
+  if (code.empty() && message.empty()) return Fault::passing;
+  if (is_one_of(code, {"internal_error", "server_error", "internalFailure", "serviceUnavailable"})) return Fault::passing;
   if (mentions(code, message, {"token_limit_exceeded"})) return Fault::quota;
   if (mentions(code, message, {"model_not_found", "insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}) ||
       is_one_of(code, {"DeploymentNotFound", "input_no_permissions"})) {
@@ -55,7 +57,7 @@ std::string_view text_of(const boost::json::object& object, std::string_view nam
 }  // namespace
 
 Fault fault_of(const Batch& batch) {
-  Fault found = Fault::rows;
+  Fault found = Fault::passing;
   for (const BatchError& error : batch.errors) {
     const Fault fault = fault_of(error.code, error.message);
     if (fault == Fault::rows && error.line) return Fault::rows;
@@ -81,7 +83,7 @@ std::map<std::int64_t, std::string> blamed_lines(std::string_view shard_error) {
     const auto& object = entry.as_object();  // of our own making, see core/shard.cpp
     const std::string_view code = object.at("code").as_string();
     const std::string_view message = object.at("message").as_string();
-    if (fault_of(code, message) == Fault::rows) blamed[object.at("line").as_int64()] = make_error(code, message);
+    if (fault_of(code, message) <= Fault::rows) blamed[object.at("line").as_int64()] = make_error(code, message);
   }
   return blamed;
 }
@@ -97,7 +99,7 @@ RefusedStep next_step(const RefusedShard& shard) {
   if (shard.undecided == 0) return RefusedStep::release;
   if (shard.names_lines) return RefusedStep::blame_lines;
   if (shard.fault == Fault::size) return shard.undecided == 1 ? RefusedStep::blame_last : RefusedStep::divide;
-  if (shard.fault != Fault::rows) return RefusedStep::pause_lane;
+  if (shard.fault != Fault::rows && shard.fault != Fault::passing) return RefusedStep::pause_lane;
   if (shard.trial == Trial::waiting) return RefusedStep::wait;
   if (shard.trial == Trial::refused || shard.trial == Trial::gone) return RefusedStep::release;
   if (shard.undecided > 1) return RefusedStep::try_half;

@@ -19,6 +19,7 @@ namespace batchd {
 
 /// What is wrong, by the provider's code and words.
 enum class Fault {
+  passing,  ///< nothing that was said, or trouble of the provider's own: the same file may well pass the next time
   rows,     ///< something in the file that a request brought along
   size,     ///< the file as a whole: fewer requests would pass
   ours,     ///< how the file was written, or the configuration: no request is to blame, and none passes until someone acts

@@ -178,6 +178,12 @@ struct Apply {
     next.error = error_json(e.batch);
     return next;
   }
+  Shard operator()(const Vanished&) const {
+    expect(shard.state == ShardState::submitted, shard, "vanished");
+    Shard next = finished(shard, FinishReason::ran);
+    next.error = R"({"code":"batch_vanished","message":"the provider does not know the batch any more"})";
+    return next;
+  }
   Shard operator()(const NotRun& e) const {
     expect(shard.state == ShardState::submitted, shard, "not_run");
     return next_attempt(shard, ShardState::uploaded, e.retry_in);

@@ -116,6 +116,8 @@ struct Fenced {};
 struct Ended {
   Batch batch;
 };
+/// The provider does not know the batch any more: whatever it answered is lost.
+struct Vanished {};
 /// The batch failed for a reason that is not in the file (quota full, deployment unknown): nothing ran, the file stays usable.
 struct NotRun {
   Milliseconds retry_in{0};
@@ -131,7 +133,7 @@ struct Delayed {
 };
 
 using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced,
-                                Ended, NotRun, Merged, Closed, Delayed>;
+                                Ended, Vanished, NotRun, Merged, Closed, Delayed>;
 
 /// What the shard becomes. Total over (state, event): an event that does not fit the state throws std::logic_error,
 /// because only a bug in a stage can produce one.

@@ -11,10 +11,13 @@ namespace {
 /// A batch that the provider denies this often in a row is over, and its answers are lost (PROTOCOL.md 6).
 constexpr int most_denials = 10;
 
+/// How often a file that failed for no reason of its own is submitted, before its requests come under suspicion.
+constexpr int most_passing_faults = 3;
+
 /// Failed while it was validated, for a reason that is not in the file: nothing ran, and the file stays usable.
-bool not_run(const Batch& batch, Fault fault) {
-  const bool never_started = batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id;
-  return never_started && (fault == Fault::account || fault == Fault::quota);
+bool not_run(const Shard& shard, const Batch& batch, Fault fault) {
+  if (batch.status != BatchStatus::failed || batch.output_file_id || batch.error_file_id) return false;
+  return fault == Fault::account || fault == Fault::quota || (fault == Fault::passing && shard.attempt < most_passing_faults);
 }
 
 /// A stale replica of the provider may report an older state than one seen before (PROTOCOL.md 6): only move forward.
@@ -98,9 +101,9 @@ Task<void> PollStage::finish(ShardId id, const Batch& batch) {
   const BusyShards::Mark mark(context_.busy, id);
   Shard shard = std::move(*leased);
   const Fault fault = fault_of(batch);
-  if (not_run(batch, fault)) {
+  if (not_run(shard, batch, fault)) {
     const bool account = fault == Fault::account;
-    const BatchError reason = batch.errors.front();
+    const BatchError reason = batch.errors.empty() ? BatchError{} : batch.errors.front();
     const ProviderError error{account ? ErrorKind::account : ErrorKind::quota, 0, reason.code, reason.message, {}};
     if (account) co_await pause_lane(shard, error, "account");
     const Milliseconds later = retry_delay(shard, error);
@@ -128,11 +131,7 @@ Task<void> PollStage::vanished(const LiveBatch& live, const ProviderError& error
     co_await delay(shard, "retrieve_batch", error);
     co_return;
   }
-  Batch gone;
-  gone.id = live.batch;
-  gone.status = BatchStatus::failed;
-  gone.errors.push_back({"batch_vanished", "the provider does not know the batch any more", std::nullopt});
-  const ShardEvent event = Ended{gone};
+  const ShardEvent event = Vanished{};
   co_await advance(shard, event);
   context_.bells.merge.notify();
 }

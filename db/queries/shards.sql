@@ -1,13 +1,14 @@
 -- Shards: leasing, saving, members.
 
 -- name: lease_shards
--- Leases due shards of a state that nobody alive holds (or this term, but is not busy with), best first, to a living term.
+-- Leases due shards of a state that nobody alive holds (or this term, but is not busy with), best first, to a living term; none in
+-- a database that is visibly a copy: what its shards name belongs to the original.
 WITH best AS (
   SELECT s.id FROM batchd.shard s
   WHERE s.state = $2 AND s.state <> 'closed' AND s.due_at <= clock_timestamp()
     AND (s.owner IS NULL OR (s.owner = $1::bigint AND s.id <> ALL ($4::bigint[]))
          OR NOT EXISTS (SELECT FROM batchd.replica o WHERE o.term = s.owner))
-    AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint)
+    AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint) AND NOT batchd.has_moved()
   ORDER BY s.priority DESC, s.deadline, s.id LIMIT $3::int FOR NO KEY UPDATE SKIP LOCKED
 ), leased AS (
   UPDATE batchd.shard s SET owner = $1::bigint FROM best WHERE s.id = best.id
@@ -28,7 +29,7 @@ SELECT * FROM leased ORDER BY priority DESC, deadline, id;
 UPDATE batchd.shard s SET owner = $1::bigint
 WHERE s.id = $2::bigint AND s.state = $3 AND s.state <> 'closed'
   AND (s.owner IS NULL OR s.owner = $1::bigint OR NOT EXISTS (SELECT FROM batchd.replica o WHERE o.term = s.owner))
-  AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint)
+  AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint) AND NOT batchd.has_moved()
 RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.state, s.attempt, s.requests, s.bytes, s.tokens, s.reserved,
   s.intent_at IS NOT NULL AS intent, s.looks, coalesce(s.input_file, '') AS input_file, coalesce(s.batch_id, '') AS batch_id,
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
@@ -121,7 +122,7 @@ UPDATE batchd.shard SET wished_at = clock_timestamp() WHERE id = $1::bigint AND 
 SELECT s.id, s.provider, s.batch_id, s.batch_status, s.wished_at::text,
        s.requests - coalesce((SELECT bit_count(p.decided) FROM batchd.shard_progress p WHERE p.shard_id = s.id), 0)
          - batchd.wishes_in(s.id) AS wanted
-FROM batchd.shard s WHERE s.wished_at IS NOT NULL AND s.state <> 'closed' AND s.state = 'submitted' ORDER BY s.id LIMIT $1::int;
+FROM batchd.shard s WHERE s.wished_at IS NOT NULL AND s.state <> 'closed' AND s.state = 'submitted' AND NOT batchd.has_moved() ORDER BY s.id LIMIT $1::int;
 
 -- name: forget_wished
 -- The wishes known then have been acted upon; a later one marks the shard anew.

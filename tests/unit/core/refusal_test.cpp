@@ -21,7 +21,8 @@ Batch failed_with(std::vector<BatchError> errors) {
 }
 
 TEST(Refusal, TellsWhatIsWrongByTheProvidersCode) {
-  EXPECT_EQ(fault_of(failed_with({})), Fault::rows);
+  EXPECT_EQ(fault_of(failed_with({})), Fault::passing);
+  EXPECT_EQ(fault_of(failed_with({said("server_error", "try again")})), Fault::passing);
   EXPECT_EQ(fault_of(failed_with({said("invalid_json_line", "", 3)})), Fault::rows);
   EXPECT_EQ(fault_of(failed_with({said("something_new")})), Fault::rows);
   EXPECT_EQ(fault_of(failed_with({said("token_limit_exceeded")})), Fault::quota);
@@ -41,7 +42,7 @@ TEST(Refusal, AFileThatIsTooLargeIsKnownByItsStatusToo) {
   EXPECT_EQ(fault_of(R"({"code":"permanent","message":"no","status":413})"), Fault::size);
   EXPECT_EQ(fault_of(R"({"code":"permanent","message":"no","status":400})"), Fault::rows);
   EXPECT_EQ(fault_of(R"({"code":"x","message":"The file is larger than 209715200 bytes"})"), Fault::size);
-  EXPECT_EQ(fault_of("not JSON"), Fault::rows);
+  EXPECT_EQ(fault_of("not JSON"), Fault::passing);
 }
 
 TEST(Refusal, ATrialIsAcceptedOnceItsBatchWasSeenPastValidation) {

@@ -131,6 +131,7 @@ TEST(Shard, EveryEventFitsExactlyTheStatesItMay) {
                                                                {"not_found", NotFoundInList{}},
                                                                {"fenced", Fenced{}},
                                                                {"ended", Ended{batch(BatchStatus::completed)}},
+                                                               {"vanished", Vanished{}},
                                                                {"not_run", NotRun{}},
                                                                {"merged", Merged{}},
                                                                {"closed", Closed{}},
@@ -141,7 +142,7 @@ TEST(Shard, EveryEventFitsExactlyTheStatesItMay) {
   const std::map<std::string, std::string> fitting{{"planned", "uploaded given_up refused delayed "},
                                                    {"uploaded", "given_up file_lost intended delayed "},
                                                    {"intended", "created not_created refused not_found fenced delayed "},
-                                                   {"submitted", "ended not_run delayed "},
+                                                   {"submitted", "ended vanished not_run delayed "},
                                                    {"finished", "merged delayed "},
                                                    {"merged", "closed delayed "},
                                                    {"closed", ""}};
