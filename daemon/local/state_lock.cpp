@@ -25,8 +25,8 @@ StateLock::StateLock(const std::string& file) : fd_(open(file.c_str(), O_RDWR | 
   }
   if (held_) {
     holder_ = "process " + std::to_string(getpid());
-    if (ftruncate(fd_, 0) == 0) [[maybe_unused]]
-      const ssize_t wrote = pwrite(fd_, holder_.data(), holder_.size(), 0);
+    // Only a courtesy to whoever is refused.
+    if (ftruncate(fd_, 0) != 0 || pwrite(fd_, holder_.data(), holder_.size(), 0) < 0) holder_.clear();
     return;
   }
   std::array<char, 64> text{};
