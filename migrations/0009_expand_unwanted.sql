@@ -63,9 +63,13 @@ CREATE FUNCTION batchd.wishes_in(of_shard bigint) RETURNS bigint LANGUAGE sql ST
 $$;
 
 -- Whether a shard that is not submitted yet should be given up, so that its requests find their way without it: one of them was
--- cancelled, or some but not all belong to jobs that were paused, or its deployment was paused and another one serves the model.
+-- cancelled, or it was packed for a larger quota than its deployment has now, or some but not all belong to jobs that were paused,
+-- or its deployment was paused and another one serves the model.
 CREATE FUNCTION batchd.is_unwanted(s batchd.shard) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT s.wished_at IS NOT NULL
+         OR (EXISTS (SELECT FROM batchd.cancel_wish w WHERE NOT w.placed) AND batchd.wishes_in(s.id) > 0)
+         OR (s.state = 'uploaded' AND EXISTS (SELECT FROM batchd.deployment d
+                                              WHERE d.name = s.deployment AND d.configured AND s.tokens > d.enqueued_token_limit))
          OR (EXISTS (SELECT FROM batchd.pause)
              AND ((SELECT bool_or(p.paused) AND NOT bool_and(p.paused)
                    FROM (SELECT EXISTS (SELECT FROM batchd.pause w WHERE w.scope = 'job:' || f.job) AS paused

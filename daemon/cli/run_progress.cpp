@@ -47,7 +47,7 @@ std::string message_of(const std::string& error) {
 
 }  // namespace
 
-void RunTrouble::hear(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+void RunTrouble::hear(LogLevel level, std::string_view, std::initializer_list<LogField> fields) {
   if (level != LogLevel::warn && level != LogLevel::error) return;
   std::string message, status, code;
   for (const LogField& field : fields) {

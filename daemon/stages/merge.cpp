@@ -13,9 +13,7 @@ constexpr int most_denials = 10;
 }  // namespace
 
 Task<int> MergeStage::run_once() {
-  const int moved = co_await lease_and_step(ShardState::finished);
-  if (moved == 0) watching_trials_ = false;
-  co_return moved;
+  return lease_and_step(ShardState::finished);
 }
 
 /// Feeds a whole file to the merger; the error when it could not be read whole. A file that is gone for good reads as empty.
@@ -95,7 +93,6 @@ Task<void> MergeStage::step(Shard shard) {
     co_return;
   }
   if (!complete) {
-    watching_trials_ = true;
     co_await postpone(shard, trial_interval);
     co_return;
   }

@@ -26,7 +26,6 @@ class MergeStage final : public Stage {
  private:
   Task<int> run_once() override;
   Task<void> step(Shard shard) override;
-  Milliseconds pause() const override { return watching_trials_ ? trial_interval : Stage::pause(); }
   Task<std::optional<ProviderError>> read_answers(const Shard& shard, Provider* provider, Merger& merger);
   /// Decides a shard whose file was refused, as far as that goes now; false when it has to wait (merge_refused.cpp).
   Task<bool> decide_refused(const Shard& shard, Merger& merger);
@@ -37,7 +36,6 @@ class MergeStage final : public Stage {
 
   Spool& spool_;
   MergeSettings settings_;
-  bool watching_trials_ = false;  // at the last pass some shard waited for its trial
 };
 
 }  // namespace batchd

@@ -2,6 +2,8 @@
 
 #include "runtime/task_group.hpp"
 
+#include <stdexcept>
+
 namespace batchd {
 
 Task<void> Session::run() {
@@ -27,8 +29,15 @@ Task<void> Session::beat() {
     term_.reset();
   }
   if (!term_) {
-    term_ = co_await store_.join(self_);
-    log_.info("replica.joined", {{"term", term_->value}});
+    const Term term = co_await store_.join(self_);
+    const std::string instance = co_await store_.instance_id();
+    if (!instance_.empty() && instance != instance_) {
+      co_await store_.leave(term);
+      throw std::runtime_error("this database has become another instance meanwhile; a new start works under its name");
+    }
+    instance_ = instance;
+    term_ = term;
+    log_.info("replica.joined", {{"term", term.value}});
   }
   trusted_until_ = asked + ttl_ * 2 / 3;
   const int buried = co_await store_.bury_dead(ttl_);

@@ -10,6 +10,7 @@
 #include "runtime/clock.hpp"
 
 #include <optional>
+#include <string>
 
 namespace batchd {
 
@@ -23,7 +24,8 @@ class Session {
   /// The present term; only meaningful while `trusted()`.
   Term term() const { return term_.value_or(Term{}); }
 
-  /// Joins when there is no term, else renews it, and buries replicas that stopped renewing. Throws StoreError.
+  /// Joins when there is no term, else renews it, and buries replicas that stopped renewing. Throws StoreError; and
+  /// std::runtime_error when the database was adopted as another instance since this process joined first.
   Task<void> beat();
   /// Beats for ever, three times a ttl.
   Task<void> run();
@@ -37,6 +39,7 @@ class Session {
   Metrics& metrics_;
   ReplicaInfo self_;
   Milliseconds ttl_;
+  std::string instance_;  // under which everything of this process is named
   std::optional<Term> term_;
   Clock::TimePoint trusted_until_{};
 };

@@ -34,9 +34,26 @@ Task<void> Stage::run(bool scout) {
     retry = shortest_retry;
     if (moved > 0 && scout) bell_.notify();
     // Even a busy loop waits for nothing now and then, so that a stop is heard.
-    const Milliseconds wait = moved > 0 ? Milliseconds{0} : scout ? pause() : pause() * seldom;
+    const Milliseconds wait = moved > 0 ? Milliseconds{0} : scout ? until_due(pause()) : pause() * seldom;
     co_await context_.clock.sleep_for(wait, bell_);
   }
+}
+
+void Stage::note_due(const Shard& shard) {
+  if (leases_ != shard.state || shard.due_in <= Milliseconds{0} || shard.due_in >= interval_) return;
+  const auto due = context_.clock.now() + shard.due_in;
+  if (due >= soonest_due_) return;
+  soonest_due_ = due;
+  bell_.notify();  // the scout may be asleep for longer
+}
+
+Milliseconds Stage::until_due(Milliseconds at_most) {
+  constexpr Milliseconds clocks_differ{5};  // the database's own decides what is due
+  const auto now = context_.clock.now();
+  if (soonest_due_ == Clock::TimePoint::max()) return at_most;
+  const auto left = std::chrono::duration_cast<Milliseconds>(soonest_due_ - now) + clocks_differ;
+  if (left <= at_most) soonest_due_ = Clock::TimePoint::max();
+  return std::clamp(left, clocks_differ, at_most);
 }
 
 Task<int> Stage::guarded_pass(bool& failed) {
@@ -54,6 +71,7 @@ Task<int> Stage::guarded_pass(bool& failed) {
 }
 
 Task<int> Stage::lease_and_step(ShardState state) {
+  leases_ = state;
   BusyShards& busy = context_.busy;
   while (busy.leasing) co_await context_.clock.sleep_for(longest_retry, busy.lease_ended);
   busy.leasing = true;
@@ -89,6 +107,7 @@ Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep
                                                                         {"batch", next.batch ? next.batch->value : ""},
                                                                         {"reason", to_string(next.finish_reason)}});
     }
+    note_due(next);
     shard = std::move(next);
   }
   co_return result;
@@ -118,6 +137,7 @@ Task<void> Stage::postpone(Shard& shard, Milliseconds later) {
   Shard next = shard;
   next.due_in = later;
   co_await context_.store.save(context_.session.term(), shard, next);
+  note_due(next);
 }
 
 Task<void> Stage::pause_lane(const Shard& shard, const ProviderError& error, std::string_view reason) {

@@ -13,6 +13,7 @@
 #include "stages/session.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -115,10 +116,15 @@ class Stage {
 
  private:
   Task<int> guarded_pass(bool& failed);
+  /// What a step put off is looked at when it is due, however long the interval.
+  void note_due(const Shard& shard);
+  Milliseconds until_due(Milliseconds at_most);
 
   std::string name_;
   Wakeup& bell_;
   Milliseconds interval_;
+  std::optional<ShardState> leases_;  // the state of the shards it works on
+  Clock::TimePoint soonest_due_ = Clock::TimePoint::max();
 };
 
 }  // namespace batchd

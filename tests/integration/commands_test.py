@@ -545,16 +545,28 @@ class Adoption(WithConfig):
         self.settled(5)
         self.assertEqual(0, self.ledger()["prompts_executed_more_than_once"])
 
-    def test_a_moved_database_submits_nothing_until_it_is_adopted(self):
+    def test_a_daemon_on_a_moved_database_starts_nothing_until_it_is_adopted(self):
         self.sim("--fast")
         self.clone()
         self.enqueue([chat("one")])
         daemon = self.serve(config=self.config())
-        until("the file is staged", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'uploaded'") == 1)
-        until("a look at it", lambda: daemon.metric('batchd_loop_age_seconds{loop="submit"}') is not None)
-        self.assertEqual(0, self.ledger()["calls"]["create_batch"])
+        until("it says so", lambda: daemon.saw("instance.moved"))
+        self.assertEqual([0, 0], [self.ledger()["calls"][call] for call in ("upload", "list")])
         self.run_batchd("adopt", "--yes")
         self.settled(1)
+
+    def test_a_database_that_moves_under_a_daemon_is_touched_no_further(self):
+        self.sim("--fast")
+        daemon = self.serve()
+        self.enqueue([chat("one")])
+        self.settled(1)
+        self.sql("UPDATE batchd.instance SET database_oid = 1")
+        self.enqueue([chat("two")])
+        until("it is planned", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'planned'") == 1)
+        until("the uploader looked", lambda: daemon.metric('batchd_loop_age_seconds{loop="upload"}') < 0.5)
+        self.assertEqual(1, self.ledger()["calls"]["upload"])
+        self.run_batchd("adopt", "--yes")
+        self.settled(2)
 
     def test_a_terminal_is_asked(self):
         self.clone()
@@ -577,6 +589,21 @@ class Adoption(WithConfig):
         self.assertEqual("", self.run_batchd("adopt", "--as-new-instance", "--yes", expect=1))
         self.assertRegex(self.talk, rf"stop them first(.|\n)*process {self.daemons[0].process.pid} on ")
         self.assertEqual(name, self.instance())
+
+    def test_a_replica_that_slept_through_an_adoption_does_nothing_under_the_old_name(self):
+        self.sim("--fast")
+        daemon = self.serve(lease='ttl = "1s"')
+        until("a replica", lambda: self.number_of("SELECT count(*) FROM batchd.replica") == 1)
+        daemon.process.send_signal(signal.SIGSTOP)
+        until("its silence", lambda: self.sql("SELECT heartbeat_at < clock_timestamp() - interval '2 s' FROM batchd.replica") == "t")
+        self.sql("SELECT batchd.adopt_as_new_instance('1 s')")
+        self.enqueue([chat("one")])
+        daemon.process.send_signal(signal.SIGCONT)
+        self.assertEqual(1, daemon.process.wait(60))
+        self.assertIn("another instance", daemon.saw("loop.failed")[0]["error"])
+        self.assertEqual(0, self.ledger()["calls"]["upload"])
+        daemon.start()
+        self.settled(1)
 
     def test_a_clone_lives_beside_its_original_and_neither_touches_the_other(self):
         self.sim("--fast", "--running", "4s")

@@ -272,7 +272,7 @@ class Endings(Edge):
 
     def test_12_a_staged_shard_with_a_cancelled_row_is_given_up_and_the_row_never_sent(self):
         self.sim("--fast")
-        self.fault(operation="create_batch", fault="503", times=1000)
+        self.fault(operation="create_batch", fault="429", times=1000)
         self.serve()
         ids = self.enqueue([chat(f"prompt {i}") for i in range(10)])
         until("staged", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'uploaded'") == 1)

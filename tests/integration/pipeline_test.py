@@ -91,6 +91,19 @@ class MainJob(Stack):
                 self.assertLessEqual(enqueued, 4000)
                 self.assertGreater(enqueued, 0)
 
+    def test_what_was_packed_for_a_larger_quota_is_packed_anew(self):
+        self.sim("--fast")
+        self.fault(operation="create_batch", fault="429", times=100000)
+        daemon = self.serve()
+        self.enqueue([chat(f"prompt {i}") for i in range(200)])
+        until("staged", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'uploaded' AND requests = 200") == 1)
+        daemon.stop()
+        self.provider.stop()
+        self.sim("--fast", "--limit", "2000")
+        self.serve(limit="2000")
+        self.settled(200)
+        self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()))
+
     def test_a_quota_smaller_than_we_believe_refuses_and_every_row_is_still_answered_once(self):
         for mode in ("late", "fast"):
             with self.subTest(mode):
@@ -345,6 +358,56 @@ class Commands(Stack):
             daemon.start()
         self.assertEqual("t", self.sql("SELECT batchd.resume('all')"))
         self.assertEqual("f", self.sql("SELECT batchd.resume('all')"))
+        self.settled(10)
+
+    def test_a_pause_holds_on_every_replica_in_the_middle_of_the_work(self):
+        self.sim("--fast", "--running", "100ms")
+        daemons = [self.serve(planner='linger = "50ms"\nmax_requests = 20') for _ in range(2)]
+        self.enqueue([chat(f"prompt {i}") for i in range(2000)])
+        until("some results", lambda: self.number_of("SELECT count(*) FROM batchd.result") >= 200)
+        self.sql("SELECT batchd.pause('all')")
+        until("no POST is under way", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE intent_at IS NOT NULL") == 0)
+        posts = self.ledger()["calls"]["create_batch"]
+        until("what was submitted is merged", lambda: self.number_of(
+            "SELECT count(*) FROM batchd.shard WHERE state IN ('submitted', 'finished')") == 0)
+        for daemon in daemons:
+            until("both see it", lambda: daemon.metric('batchd_lane_paused{deployment="mini",reason="asked"}') == 1)
+        self.assertEqual(posts, self.ledger()["calls"]["create_batch"])
+        self.assertLess(self.number_of("SELECT count(*) FROM batchd.result"), 2000)
+        self.sql("SELECT batchd.resume('all')")
+        self.settled(2000)
+        self.assertEqual(0, self.ledger()["prompts_executed_more_than_once"])
+
+    def test_a_paused_deployments_shards_go_to_another_that_serves_the_model(self):
+        self.sim("--fast")
+        config = self.config() + ('[[deployment]]\nname = "other"\nprovider = "sim"\nmodel = "gpt-4o-mini"\n'
+                                  'enqueued_token_limit = "1B"\n')
+        self.fault(operation="create_batch", fault="429", times=100000)
+        self.serve(config=config)
+        self.enqueue([chat(f"prompt {i}") for i in range(10)])
+        staged = until("staged", lambda: self.sql("SELECT deployment FROM batchd.shard WHERE state = 'uploaded' LIMIT 1"))
+        self.sql(f"SELECT batchd.pause('deployment:{staged}')")
+        connection = self.provider.connect()
+        connection.request("DELETE", "/sim/faults")
+        connection.getresponse().read()
+        self.settled(10)
+        self.assertEqual("mini,other".replace(staged, "").strip(","), self.sql("SELECT DISTINCT deployment FROM batchd.shard WHERE batch_id IS NOT NULL"))
+        self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()))
+
+    def test_a_shard_that_holds_a_paused_job_lets_the_others_go(self):
+        self.sim("--fast")
+        self.fault(operation="create_batch", fault="429", times=100000)
+        self.enqueue([chat(f"goes {i}") for i in range(5)], job="goes")
+        self.enqueue([chat(f"waits {i}") for i in range(5)], job="waits")
+        self.serve()
+        until("one shard of both", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'uploaded' AND requests = 10") == 1)
+        self.sql("SELECT batchd.pause('job:waits')")
+        connection = self.provider.connect()
+        connection.request("DELETE", "/sim/faults")
+        connection.getresponse().read()
+        self.settled(5)
+        self.assertEqual("goes", self.sql("SELECT DISTINCT q.job FROM batchd.result r JOIN batchd.request q ON q.id = r.request_id"))
+        self.sql("SELECT batchd.resume('job:waits')")
         self.settled(10)
 
     def test_a_paused_job_waits_while_another_goes_on(self):

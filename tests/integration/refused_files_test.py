@@ -138,7 +138,7 @@ class NotTheRowsFault(Stack):
 
     def test_a_deployment_that_is_unknown_pauses_the_lane_and_burns_no_attempt(self):
         self.sim("--fast", "--deployment", "other=1000000")
-        daemon = self.serve()
+        daemon = self.serve(retry='base_delay = "30s"\nmax_delay = "30s"')  # long enough to be seen among the metrics
         self.enqueue([chat(f"prompt {i}") for i in range(5)])
         until("the pause", lambda: daemon.saw("lane.paused"))
         until("the metric", lambda: daemon.metric('batchd_lane_paused{deployment="mini",reason="account"}') == 1)
