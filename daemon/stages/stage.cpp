@@ -41,19 +41,18 @@ Task<void> Stage::run(bool scout) {
 
 void Stage::note_due(const Shard& shard) {
   if (leases_ != shard.state || shard.due_in <= Milliseconds{0} || shard.due_in >= interval_) return;
-  const auto due = context_.clock.now() + shard.due_in;
-  if (due >= soonest_due_) return;
+  const auto now = context_.clock.now();
+  const auto due = now + shard.due_in;
+  if (soonest_due_ > now && soonest_due_ <= due) return;
   soonest_due_ = due;
   bell_.notify();  // the scout may be asleep for longer
 }
 
-Milliseconds Stage::until_due(Milliseconds at_most) {
+Milliseconds Stage::until_due(Milliseconds at_most) const {
   constexpr Milliseconds clocks_differ{5};  // the database's own decides what is due
   const auto now = context_.clock.now();
-  if (soonest_due_ == Clock::TimePoint::max()) return at_most;
-  const auto left = std::chrono::duration_cast<Milliseconds>(soonest_due_ - now) + clocks_differ;
-  if (left <= at_most) soonest_due_ = Clock::TimePoint::max();
-  return std::clamp(left, clocks_differ, at_most);
+  if (soonest_due_ <= now) return at_most;
+  return std::min(at_most, std::chrono::duration_cast<Milliseconds>(soonest_due_ - now) + clocks_differ);
 }
 
 Task<int> Stage::guarded_pass(bool& failed) {

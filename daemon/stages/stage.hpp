@@ -118,13 +118,13 @@ class Stage {
   Task<int> guarded_pass(bool& failed);
   /// What a step put off is looked at when it is due, however long the interval.
   void note_due(const Shard& shard);
-  Milliseconds until_due(Milliseconds at_most);
+  Milliseconds until_due(Milliseconds at_most) const;
 
   std::string name_;
   Wakeup& bell_;
   Milliseconds interval_;
   std::optional<ShardState> leases_;  // the state of the shards it works on
-  Clock::TimePoint soonest_due_ = Clock::TimePoint::max();
+  Clock::TimePoint soonest_due_{};    // in the past: nothing is known to become due
 };
 
 }  // namespace batchd

@@ -9,7 +9,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from stack import Stack, asking_for, chat, until  # noqa: E402
 
-ONE_FILE = 'linger = "6s"'  # what went free must find each other
+ONE_FILE = 'linger = "4s"'  # what went free must find each other
 
 
 def refusal(code, line=None):
