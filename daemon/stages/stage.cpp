@@ -41,18 +41,16 @@ Task<void> Stage::run(bool scout) {
 
 void Stage::note_due(const Shard& shard) {
   if (leases_ != shard.state || shard.due_in <= Milliseconds{0} || shard.due_in >= interval_) return;
-  const auto now = context_.clock.now();
-  const auto due = now + shard.due_in;
-  if (soonest_due_ > now && soonest_due_ <= due) return;
-  soonest_due_ = due;
+  due_.insert(context_.clock.now() + shard.due_in);
   bell_.notify();  // the scout may be asleep for longer
 }
 
-Milliseconds Stage::until_due(Milliseconds at_most) const {
+Milliseconds Stage::until_due(Milliseconds at_most) {
   constexpr Milliseconds clocks_differ{5};  // the database's own decides what is due
   const auto now = context_.clock.now();
-  if (soonest_due_ <= now) return at_most;
-  return std::min(at_most, std::chrono::duration_cast<Milliseconds>(soonest_due_ - now) + clocks_differ);
+  due_.erase(due_.begin(), due_.upper_bound(now));
+  if (due_.empty()) return at_most;
+  return std::min(at_most, std::chrono::duration_cast<Milliseconds>(*due_.begin() - now) + clocks_differ);
 }
 
 Task<int> Stage::guarded_pass(bool& failed) {

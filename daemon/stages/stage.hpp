@@ -14,6 +14,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -118,13 +119,13 @@ class Stage {
   Task<int> guarded_pass(bool& failed);
   /// What a step put off is looked at when it is due, however long the interval.
   void note_due(const Shard& shard);
-  Milliseconds until_due(Milliseconds at_most) const;
+  Milliseconds until_due(Milliseconds at_most);
 
   std::string name_;
   Wakeup& bell_;
   Milliseconds interval_;
-  std::optional<ShardState> leases_;  // the state of the shards it works on
-  Clock::TimePoint soonest_due_{};    // in the past: nothing is known to become due
+  std::optional<ShardState> leases_;     // the state of the shards it works on
+  std::multiset<Clock::TimePoint> due_;  // when what this process put off wants to be looked at
 };
 
 }  // namespace batchd

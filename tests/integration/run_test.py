@@ -621,7 +621,7 @@ class Kills(RunTest):
         print(f"seed {seed} (BATCHD_SEED={seed} repeats it)", file=sys.stderr, flush=True)
         chance = random.Random(seed)
         # Batches last as long as a few kills are apart, and only some fit into the quota: kills fall into every phase.
-        self.sim("--validating", "300ms", "--running", "2500ms", "--finalizing", "300ms")
+        self.sim("--validating", "300ms", "--running", "5s", "--finalizing", "300ms")
         self.write(line(name, chat(prompt)) for name, prompt in prompts.items())
         size = {"BATCHD_PLANNER_MAX_REQUESTS": "120"}
         kills = 0
