@@ -1,6 +1,6 @@
 #include "cli/remote_list.hpp"
 
-#include "cli/list_guard.hpp"
+#include "core/list_guard.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>

@@ -1,4 +1,4 @@
-#include "cli/list_guard.hpp"
+#include "core/list_guard.hpp"
 
 namespace batchd {
 namespace {

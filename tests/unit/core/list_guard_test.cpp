@@ -1,5 +1,5 @@
 // Pages of a list as no documentation describes them.
-#include "cli/list_guard.hpp"
+#include "core/list_guard.hpp"
 
 #include <gtest/gtest.h>
 
