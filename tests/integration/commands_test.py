@@ -237,7 +237,7 @@ class Looking(WithConfig):
         self.sim("--fast", "--running", "30s")
         self.serve()
         self.enqueue([chat("one"), chat("two")], job="j")
-        self.in_flight()
+        until("its batch runs", lambda: self.sql("SELECT batch_status FROM batchd.shard") == "in_progress")
         shard, batch, file = self.sql("SELECT id, batch_id, input_file FROM batchd.shard").split("|")
         lines = self.run_batchd("batches").splitlines()
         self.assertRegex(lines[0], r"^shard  state +batch +status +deployment  requests  attempt  for$")
