@@ -6,26 +6,10 @@
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
-#include <random>
 #include <stdexcept>
 
 namespace batchd {
 namespace {
-
-Term random_term() {
-  std::random_device source;
-  const auto bits = (static_cast<std::uint64_t>(source()) << 32U) | source();
-  return Term{static_cast<std::int64_t>(bits >> 1U)};  // positive, so that it reads well in logs
-}
-
-Term join_replica(Database& database, const ReplicaInfo& replica) {
-  return transact(database, [&](Transaction& tx) {
-    for (;;) {
-      const Term term = random_term();
-      if (!tx.run(queries::join_replica, term.value, replica.host, replica.pid, replica.version).empty()) return term;
-    }
-  });
-}
 
 void leave_all(Database& database, Term term) {
   transact(database, [&](Transaction& tx) {
@@ -106,16 +90,11 @@ PgStore::PgStore(Database& database, BlockingPool& pool, Metrics& metrics)
 
 PgStore::~PgStore() = default;
 
-Task<Term> PgStore::join(const ReplicaInfo& replica) {
-  return run([&db = database_, replica] { return join_replica(db, replica); });
-}
-
-Task<bool> PgStore::heartbeat(Term term) {
-  return run([&db = database_, term] { return touch(db, queries::beat, term.value) == 1; });
-}
-
 Task<void> PgStore::leave(Term term) {
-  return run([&db = database_, term] { leave_all(db, term); });
+  return run([&db = database_, &beats = beats_, term] {
+    leave_all(db, term);
+    beats.forget(term);
+  });
 }
 
 Task<int> PgStore::bury_dead(Milliseconds ttl) {

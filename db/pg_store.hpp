@@ -3,6 +3,7 @@
 // the caller may say so is decided by the rows (the fencing term, the expected state).
 #pragma once
 
+#include "db/beats.hpp"
 #include "db/database.hpp"
 #include "db/store.hpp"
 #include "metrics.hpp"
@@ -21,7 +22,9 @@ class PgStore final : public Store {
   ~PgStore() override;
 
   Task<Term> join(const ReplicaInfo& replica) override;
-  Task<bool> heartbeat(Term term) override;
+  Task<Standing> heartbeat(Term term) override;
+  Task<std::vector<Unmatched>> unmatched() override;
+  Task<void> matched(Term term, const Unmatched& provider) override;
   Task<void> leave(Term term) override;
   Task<int> bury_dead(Milliseconds ttl) override;
   Task<bool> hold_role(Term term, std::string_view role) override;
@@ -71,6 +74,7 @@ class PgStore final : public Store {
   BlockingPool& pool_;
   Metrics& metrics_;
   std::unique_ptr<HintListener> hints_;
+  Beats beats_;
 };
 
 }  // namespace batchd

@@ -37,10 +37,12 @@ std::vector<Flow> read_backlog(Database& database) {
   });
 }
 
-std::optional<PlannedShard> plan_shard(Database& database, Term term, const PlanOrder& order) {
+std::optional<PlannedShard> plan_shard(Database& database, std::int64_t beats, Term term, const PlanOrder& order) {
   return transact(
       database,
       [&](Transaction& tx) {
+        // A shard's number must not be one that was given out in what the database has forgotten.
+        if (tx.run(queries::remembers, term.value, beats, order.deployment).empty()) return std::optional<PlannedShard>{};
         const auto rows = tx.run(queries::plan_shard, term.value, order.lane.model, order.lane.endpoint, order.deployment,
                                  array_of(order.flows, [](FlowId id) { return id.value; }), order.max_requests, order.max_bytes,
                                  order.bytes_per_request, order.tokens_per_byte);
@@ -91,7 +93,7 @@ Task<std::vector<Flow>> PgStore::backlog() {
 }
 
 Task<std::optional<PlannedShard>> PgStore::plan(Term term, const PlanOrder& order) {
-  return run([&db = database_, term, order] { return plan_shard(db, term, order); });
+  return run([&db = database_, &beats = beats_, term, order] { return plan_shard(db, beats.confirmed(term), term, order); });
 }
 
 Task<int> PgStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {

@@ -39,6 +39,7 @@ Shard to_shard(const pqxx::row& row) {
   shard.state_age = Milliseconds{row["state_age"].as<std::int64_t>()};
   shard.unwanted = row["unwanted"].as<bool>();
   shard.hurried = row["hurried"].as<bool>();
+  shard.doubtful = row["doubtful"].as<bool>();
   return shard;
 }
 
@@ -67,6 +68,7 @@ std::optional<Shard> lease_given(Database& database, Term term, ShardId shard, S
 
 /// Thrown to roll a transaction back when the work turns out not to be possible.
 struct NoRoom {};
+struct Forgotten {};
 
 void release_members(Transaction& tx, const Shard& shard) {
   const auto decided = tx.run(queries::release_progress, shard.id.value);
@@ -94,11 +96,27 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
   return SaveResult::saved;
 }
 
-SaveResult save_shard(Database& database, Term term, const Shard& before, const Shard& after, bool keep_lease) {
+/// Announces a POST only to a database that remembers all that this term was told was kept; returns the beat that counts it.
+std::int64_t count_beat(Transaction& tx, Term term, std::int64_t confirmed) {
+  const auto counted = tx.run(queries::count_beat, term.value, confirmed);
+  if (counted.empty()) throw Forgotten{};
+  return counted[0][0].as<std::int64_t>();
+}
+
+SaveResult save_shard(Database& database, Beats& known, Term term, const Shard& before, const Shard& after, bool keep_lease) {
+  const bool announces = after.intent && !before.intent;
+  std::int64_t beat = 0;
   try {
-    return transact(database, [&](Transaction& tx) { return save_in(tx, term, before, after, keep_lease); });
+    const SaveResult result = transact(database, [&](Transaction& tx) {
+      if (announces) beat = count_beat(tx, term, known.confirmed(term));
+      return save_in(tx, term, before, after, keep_lease);
+    });
+    if (announces) known.confirm(term, beat);
+    return result;
   } catch (const NoRoom&) {
     return SaveResult::no_room;
+  } catch (const Forgotten&) {
+    return SaveResult::lost;
   }
 }
 
@@ -160,7 +178,9 @@ Task<std::optional<Shard>> PgStore::lease_one(Term term, ShardId shard, ShardSta
 }
 
 Task<SaveResult> PgStore::save(Term term, const Shard& before, const Shard& after, bool keep_lease) {
-  return run([&db = database_, term, before, after, keep_lease] { return save_shard(db, term, before, after, keep_lease); });
+  return run([&db = database_, &beats = beats_, term, before, after, keep_lease] {
+    return save_shard(db, beats, term, before, after, keep_lease);
+  });
 }
 
 Task<ShardContents> PgStore::contents(ShardId shard) {

@@ -34,6 +34,21 @@ struct ReplicaInfo {
   std::string host;
   std::int64_t pid = 0;
   std::string version;
+  std::vector<std::string> providers;  ///< that it is configured to use
+};
+
+/// What a heartbeat finds.
+enum class Standing {
+  alive,
+  buried,   ///< another replica has judged this one dead: its term is void
+  rewound,  ///< the database has forgotten what it had confirmed: a backup was restored, or a standby promoted early
+};
+
+/// A provider whose list has to be compared with the books before anything is planned or posted there.
+struct Unmatched {
+  std::string provider;
+  bool rewound = false;  ///< because commits are known to be lost; else because a replica has just started
+  std::string mark;      ///< for matched()
 };
 
 struct PlannedShard {
@@ -112,10 +127,17 @@ class Store {
   virtual ~Store() = default;
 
   // Replicas, roles, configuration ------------------------------------------------------------------------------------
-  /// Registers this process and returns its fresh random term.
+  /// Registers this process and returns its fresh random term. Its providers become unmatched: nobody knows what this database
+  /// went through before.
   virtual Task<Term> join(const ReplicaInfo& replica) = 0;
-  /// Renews the heartbeat; false when another replica has judged this one dead: its term is void.
-  virtual Task<bool> heartbeat(Term term) = 0;
+  /// Renews the heartbeat. When the database turns out to be rewound, all providers become unmatched, the shards that it knows
+  /// are doubtful, and the term is void: what this replica holds in memory is of another past.
+  virtual Task<Standing> heartbeat(Term term) = 0;
+  /// The providers at which nothing is planned or posted until `matched()` says that their lists agree with the books.
+  virtual Task<std::vector<Unmatched>> unmatched() = 0;
+  /// The provider's whole list, read since `unmatched()` told of it, has been compared with the books, and what was missing there
+  /// is in them now. Without effect when the provider was distrusted again meanwhile, or the term is void.
+  virtual Task<void> matched(Term term, const Unmatched& provider) = 0;
   /// Gives back every lease and role and removes the heartbeat.
   virtual Task<void> leave(Term term) = 0;
   /// Removes replicas whose heartbeat is older than `ttl`; what they held is free at once. Returns how many.
@@ -134,7 +156,8 @@ class Store {
   /// Folds what producers announced into the counters; returns the flows that have requests waiting or due again.
   virtual Task<std::vector<Flow>> backlog() = 0;
   virtual Task<std::vector<DeploymentLoad>> deployments() = 0;
-  /// Binds the next requests to a new shard. Nothing when `term` does not hold the role `plan`, or nothing was there.
+  /// Binds the next requests to a new shard. Nothing when `term` does not hold the role `plan`, the deployment's provider is
+  /// unmatched, or nothing was there.
   virtual Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) = 0;
   /// Settles queued requests that no deployment serves and that have waited longer than `after` as failed (`no_deployment`).
   /// `served` are the models that some deployment serves. Bounded; returns how many.
@@ -155,8 +178,8 @@ class Store {
   virtual Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) = 0;
   /// Records what a leased shard became, compare-and-set on (term, before.state, before.attempt, before.intent);
   /// moves the deployment's ledger by after.reserved - before.reserved in the same transaction, refusing with `no_room`
-  /// when a growth does not fit or the deployment is paused. The lease is given back unless `keep_lease`.
-  /// When the state becomes `merged` the members are released; every member must be decided.
+  /// when a growth does not fit, the deployment is paused, or its provider is unmatched. The lease is given back unless
+  /// `keep_lease`. When the state becomes `merged` the members are released; every member must be decided.
   virtual Task<SaveResult> save(Term term, const Shard& before, const Shard& after, bool keep_lease = false) = 0;
 
   virtual Task<ShardContents> contents(ShardId shard) = 0;

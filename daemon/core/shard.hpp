@@ -76,6 +76,8 @@ struct Shard {
   bool unwanted = false;
   /// Its files should go at once, because the provider holds too many.
   bool hurried = false;
+  /// It is older than a loss of commits: it may have been answered, and merged, in what is forgotten.
+  bool doubtful = false;
 };
 
 // Events ------------------------------------------------------------------------------------------------------------

@@ -23,10 +23,18 @@ Task<void> Session::run() {
 Task<void> Session::beat() {
   // Trust counts from before the question was asked: the answer may have been long under way.
   const auto asked = clock_.now();
-  if (term_ && !co_await store_.heartbeat(*term_)) {
-    log_.warn("replica.lost", {{"term", term_->value}});
-    metrics_.lease_lost();
-    term_.reset();
+  if (term_) {
+    const Standing standing = co_await store_.heartbeat(*term_);
+    if (standing == Standing::rewound) {
+      log_.error("database.rewound",
+                 {{"meaning", "the database has lost what it had confirmed: a backup was restored, or a standby promoted early"},
+                  {"next", "nothing is planned or submitted until the providers' lists have been compared with it"}});
+    }
+    if (standing != Standing::alive) {
+      log_.warn("replica.lost", {{"term", term_->value}});
+      metrics_.lease_lost();
+      term_.reset();
+    }
   }
   if (!term_) {
     const Term term = co_await store_.join(self_);

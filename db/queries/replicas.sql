@@ -4,10 +4,6 @@
 -- Registers a replica under a fresh term: no row when the term is taken.
 INSERT INTO batchd.replica (term, host, pid, version) VALUES ($1::bigint, $2, $3::bigint, $4) ON CONFLICT DO NOTHING RETURNING term;
 
--- name: beat
--- Renews the heartbeat of a replica that nobody has buried.
-UPDATE batchd.replica SET heartbeat_at = clock_timestamp() WHERE term = $1::bigint;
-
 -- name: release_shards
 -- Gives back every shard a replica leases.
 UPDATE batchd.shard SET owner = NULL WHERE owner = $1::bigint;

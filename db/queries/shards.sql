@@ -20,7 +20,8 @@ WITH best AS (
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
   s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
   s.state = 'merged' AND EXISTS (SELECT FROM batchd.file_ceiling c WHERE c.provider = s.provider
-                                   AND c.reached_at > clock_timestamp() - interval '10 min') AS hurried, s.deadline
+                                   AND c.reached_at > clock_timestamp() - interval '10 min') AS hurried,
+  batchd.is_doubtful(s) AS doubtful, s.deadline
 )
 SELECT * FROM leased ORDER BY priority DESC, deadline, id;
 
@@ -38,7 +39,8 @@ RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.sta
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
   s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
   s.state = 'merged' AND EXISTS (SELECT FROM batchd.file_ceiling c WHERE c.provider = s.provider
-                                   AND c.reached_at > clock_timestamp() - interval '10 min') AS hurried;
+                                   AND c.reached_at > clock_timestamp() - interval '10 min') AS hurried,
+  batchd.is_doubtful(s) AS doubtful;
 
 -- name: save_shard
 -- Records what a shard became, if its lease and its expected state still stand.
@@ -65,9 +67,11 @@ RETURNING s.deployment, s.requests;
 
 -- name: move_reservation
 -- Moves a deployment's ledger; growth only into room that is there, and not while the deployment, everything, or a job with
--- requests in the shard is paused, the deployment is no longer configured, or this database is visibly a copy of another.
+-- requests in the shard is paused, the deployment is no longer configured, its provider's list has not been compared with the books,
+-- or this database is visibly a copy of another.
 UPDATE batchd.deployment d SET reserved = reserved + $2::bigint
 WHERE d.name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_token_limit AND configured AND NOT batchd.has_moved()
+  AND batchd.is_trusted(d.provider)
   AND NOT coalesce(paused_until > clock_timestamp(), false)
   AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope IN ('all', 'deployment:' || d.name))
   AND NOT EXISTS (SELECT FROM batchd.pause p JOIN batchd.flow f ON p.scope = 'job:' || f.job

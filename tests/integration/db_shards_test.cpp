@@ -29,11 +29,11 @@ class Shards : public StoreTest {
 
 TEST_F(Shards, AHeartbeatLastsUntilItIsBuried) {
   const Term term = join();
-  EXPECT_TRUE(wait(store.heartbeat(term)));
+  EXPECT_EQ(wait(store.heartbeat(term)), Standing::alive);
   EXPECT_EQ(wait(store.bury_dead(Milliseconds{60'000})), 0);
   sql.run("UPDATE batchd.replica SET heartbeat_at = clock_timestamp() - interval '11 s'");
   EXPECT_EQ(wait(store.bury_dead(Milliseconds{10'000})), 1);
-  EXPECT_FALSE(wait(store.heartbeat(term)));
+  EXPECT_EQ(wait(store.heartbeat(term)), Standing::buried);
   EXPECT_NE(join(), term);
 }
 
@@ -122,7 +122,7 @@ TEST_F(Shards, LeavingGivesEverythingBack) {
   wait(store.leave(a));
   EXPECT_THAT(wait(store.lease(b, ShardState::uploaded, 10, {})), SizeIs(2));
   EXPECT_TRUE(wait(store.hold_role(b, "plan")));
-  EXPECT_FALSE(wait(store.heartbeat(a)));
+  EXPECT_EQ(wait(store.heartbeat(a)), Standing::buried);
 }
 
 TEST_F(Shards, EveryFieldSurvivesTheTrip) {
