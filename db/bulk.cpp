@@ -14,18 +14,6 @@ namespace {
 // PGCOPY, its signature, no flags, no extension (PostgreSQL manual, COPY, "Binary Format").
 constexpr std::string_view copy_header{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 
-[[noreturn]] void fail(PGconn* connection) {
-  throw StoreError("database: " + first_line(PQerrorMessage(connection)));
-}
-
-BulkResult checked(PGconn* connection, PGresult* raw, std::initializer_list<ExecStatusType> wanted) {
-  BulkResult result(raw);
-  const ExecStatusType status = PQresultStatus(result.get());
-  if (std::find(wanted.begin(), wanted.end(), status) != wanted.end()) return result;
-  if (!result || *PQresultErrorMessage(result.get()) == '\0') fail(connection);
-  throw StoreError("database: " + first_line(PQresultErrorMessage(result.get())));
-}
-
 template <class Integer>
 Integer read_big_endian(const char* bytes) {
   std::make_unsigned_t<Integer> value = 0;
@@ -36,24 +24,26 @@ Integer read_big_endian(const char* bytes) {
   return static_cast<Integer>(value);
 }
 
-BulkConnection connect(Database& database) {
+Link<BulkConnection> connect(Database& database) {
   Database::Pools& pools = database.pools();
-  {
-    const std::scoped_lock guard(pools.lock);
-    if (!pools.idle_bulk.empty()) {
-      BulkConnection connection = std::move(pools.idle_bulk.back());
-      pools.idle_bulk.pop_back();
-      return connection;
-    }
-  }
-  BulkConnection connection(PQconnectdb(pools.conninfo.c_str()));
-  if (PQstatus(connection.get()) != CONNECTION_OK) fail(connection.get());
-  PQsetNoticeProcessor(
-      connection.get(), [](void*, const char*) {}, nullptr);
-  return connection;
+  if (auto idle = pools.take(pools.idle_bulk)) return std::move(*idle);
+  return connect_bulk(database, pools.conninfo);
 }
 
 }  // namespace
+
+Link<BulkConnection> connect_bulk(Database& database, const std::string& conninfo) {
+  Link<BulkConnection> link;
+  link.generation = database.pools().current_generation();
+  link.connection.reset(PQconnectdb(conninfo.c_str()));
+  if (PQstatus(link.connection.get()) != CONNECTION_OK) {
+    throw StoreError("database: " + connect_failure(PQerrorMessage(link.connection.get())));
+  }
+  PQsetNoticeProcessor(
+      link.connection.get(), [](void*, const char*) {}, nullptr);
+  link.socket = Socket(PQsocket(link.connection.get()));
+  return link;
+}
 
 std::int64_t Rows::affected() const {
   const std::string_view text = PQcmdTuples(result_.get());
@@ -111,8 +101,7 @@ std::int32_t CopyRow::int4(std::size_t field) const {
 }
 
 CopyOut::CopyOut(BulkTransaction& transaction, const std::string& sql) : transaction_(transaction) {
-  PGconn* connection = transaction_.raw();
-  checked(connection, PQexec(connection, sql.c_str()), {PGRES_COPY_OUT});
+  transaction_.checked(PQexec(transaction_.raw(), sql.c_str()), {PGRES_COPY_OUT});
 }
 
 CopyOut::~CopyOut() {
@@ -124,9 +113,9 @@ const CopyRow* CopyOut::next() {
   PQfreemem(buffer_);
   buffer_ = nullptr;
   const int size = PQgetCopyData(connection, &buffer_, 0);
-  if (size == -2) fail(connection);
+  if (size == -2) transaction_.fail(PQerrorMessage(connection));
   if (size == -1) {
-    checked(connection, PQgetResult(connection), {PGRES_COMMAND_OK});
+    transaction_.checked(PQgetResult(connection), {PGRES_COMMAND_OK});
     while (PGresult* more = PQgetResult(connection)) PQclear(more);
     return nullptr;
   }
@@ -154,46 +143,76 @@ const CopyRow* CopyOut::next() {
 }
 
 // Transactions ------------------------------------------------------------------------------------------------------
-BulkTransaction::BulkTransaction(Database& database, Milliseconds timeout) : database_(database), connection_(connect(database)) {
+BulkTransaction::BulkTransaction(Database& database, Milliseconds timeout) : database_(database), link_(connect(database)) {
+  watch_.emplace(database.pools().watchdog, link_.socket, timeout + database.settings().answer_margin);
   const std::string begin = "BEGIN; " + transaction_settings(timeout);
-  checked(raw(), PQexec(raw(), begin.c_str()), {PGRES_TUPLES_OK});
+  try {
+    checked(PQexec(raw(), begin.c_str()), {PGRES_TUPLES_OK});
+  } catch (const StoreError&) {
+    if (PQstatus(link_.connection.get()) != CONNECTION_OK) database_.pools().forget_all();
+    throw;
+  }
 }
 
 BulkTransaction::~BulkTransaction() {
-  if (!committed_) return;
   Database::Pools& pools = database_.pools();
-  const std::scoped_lock guard(pools.lock);
-  if (pools.idle_bulk.size() < database_.settings().connections) pools.idle_bulk.push_back(std::move(connection_));
+  const bool broken = watch_->expired() || PQstatus(link_.connection.get()) != CONNECTION_OK;
+  watch_.reset();
+  if (broken || read_only_) {
+    pools.forget_all();
+  } else if (committed_) {
+    pools.give_back(pools.idle_bulk, std::move(link_), database_.settings().connections);
+  }
+}
+
+PGconn* BulkTransaction::raw() {
+  watch_->renew();
+  return link_.connection.get();
+}
+
+void BulkTransaction::fail(const char* message) {
+  if (watch_->expired()) throw StoreError("database: " + no_answer(watch_->limit()));
+  throw StoreError("database: " + first_line(message));
+}
+
+BulkResult BulkTransaction::checked(PGresult* raw, std::initializer_list<ExecStatusType> wanted) {
+  BulkResult result(raw);
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (std::find(wanted.begin(), wanted.end(), status) != wanted.end()) return result;
+  const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+  read_only_ = state != nullptr && state == read_only_state;
+  const char* message = PQresultErrorMessage(result.get());
+  fail(*message == '\0' ? PQerrorMessage(link_.connection.get()) : message);
 }
 
 Rows BulkTransaction::run(const char* sql, std::initializer_list<std::string> parameters) {
   std::vector<const char*> values;
   for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
-  return Rows(checked(raw(),
-                      PQexecParams(raw(), sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0),
+  return Rows(checked(PQexecParams(raw(), sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0),
                       {PGRES_COMMAND_OK, PGRES_TUPLES_OK}));
 }
 
 void BulkTransaction::begin_copy_in(const char* sql) {
-  checked(raw(), PQexec(raw(), sql), {PGRES_COPY_IN});
+  checked(PQexec(raw(), sql), {PGRES_COPY_IN});
 }
 
 void BulkTransaction::put(std::string_view bytes) {
   constexpr std::size_t most = 1U << 30U;  // libpq counts in int
   for (; !bytes.empty(); bytes.remove_prefix(std::min(most, bytes.size()))) {
-    if (PQputCopyData(raw(), bytes.data(), static_cast<int>(std::min(most, bytes.size()))) != 1) fail(raw());
+    if (PQputCopyData(raw(), bytes.data(), static_cast<int>(std::min(most, bytes.size()))) != 1)
+      fail(PQerrorMessage(link_.connection.get()));
   }
 }
 
 std::int64_t BulkTransaction::end_copy_in() {
-  if (PQputCopyEnd(raw(), nullptr) != 1) fail(raw());
-  const Rows rows(checked(raw(), PQgetResult(raw()), {PGRES_COMMAND_OK}));
+  if (PQputCopyEnd(raw(), nullptr) != 1) fail(PQerrorMessage(link_.connection.get()));
+  const Rows rows(checked(PQgetResult(raw()), {PGRES_COMMAND_OK}));
   while (PGresult* more = PQgetResult(raw())) PQclear(more);
   return rows.affected();
 }
 
 void BulkTransaction::commit() {
-  const BulkResult result = checked(raw(), PQexec(raw(), "COMMIT"), {PGRES_COMMAND_OK});
+  const BulkResult result = checked(PQexec(raw(), "COMMIT"), {PGRES_COMMAND_OK});
   // COMMIT of a failed transaction succeeds as ROLLBACK.
   if (std::strcmp(PQcmdStatus(result.get()), "COMMIT") != 0) throw StoreError("database: the transaction was rolled back");
   committed_ = true;

@@ -4,6 +4,7 @@
 
 #include "core/types.hpp"
 #include "db/database.hpp"
+#include "db/watchdog.hpp"
 
 #include <libpq-fe.h>
 
@@ -26,6 +27,9 @@ struct PgClear {
   void operator()(PGresult* result) const { PQclear(result); }
 };
 using BulkResult = std::unique_ptr<PGresult, PgClear>;
+
+/// Opens one, quiet about notices. Throws StoreError.
+Link<BulkConnection> connect_bulk(Database& database, const std::string& conninfo);
 
 /// A statement's rows as texts.
 class Rows {
@@ -92,12 +96,20 @@ class BulkTransaction {
   /// Ends a COPY in; returns the rows it stored.
   std::int64_t end_copy_in();
   void commit();
-  PGconn* raw() { return connection_.get(); }
+  /// The connection, for a call that may wait: the watch starts afresh.
+  PGconn* raw();
 
  private:
+  friend class CopyOut;
+  [[noreturn]] void fail(const char* message);
+  /// Throws unless the result is of a kind in `wanted`.
+  BulkResult checked(PGresult* raw, std::initializer_list<ExecStatusType> wanted);
+
   Database& database_;
-  BulkConnection connection_;
+  Link<BulkConnection> link_;
+  std::optional<Watch> watch_;
   bool committed_ = false;
+  bool read_only_ = false;
 };
 
 /// Reads a `COPY (…) TO STDOUT (FORMAT binary)` to its end, row by row.

@@ -34,13 +34,14 @@ std::string make_conninfo(const std::string& url, Milliseconds connect_timeout) 
   }
   const auto seconds = std::max<std::int64_t>(2, (connect_timeout.count() + 999) / 1000);
   // Dead peers are noticed within seconds, not after the kernel's two hours; sizes of texts are in UTF-8 everywhere.
-  const std::array<std::pair<const char*, std::string>, 7> defaults{{{"connect_timeout", std::to_string(seconds)},
+  const std::array<std::pair<const char*, std::string>, 8> defaults{{{"connect_timeout", std::to_string(seconds)},
                                                                      {"fallback_application_name", "batchd"},
                                                                      {"client_encoding", "UTF8"},
                                                                      {"keepalives_idle", "10"},
                                                                      {"keepalives_interval", "5"},
                                                                      {"keepalives_count", "3"},
-                                                                     {"tcp_user_timeout", "30000"}}};
+                                                                     {"tcp_user_timeout", "30000"},
+                                                                     {"target_session_attrs", "read-write"}}};
   std::string out;
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     std::string value = option->val == nullptr ? "" : option->val;
@@ -56,6 +57,17 @@ std::string first_line(const std::string& message) {
   std::string line = message.substr(0, message.find('\n'));
   while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.pop_back();
   return line.empty() ? "the database gave no reason" : line;
+}
+
+std::string connect_failure(const std::string& message) {
+  std::string all;
+  for (std::size_t at = 0; at < message.size();) {
+    const std::size_t end = std::min(message.find('\n', at), message.size());
+    const std::string line = message.substr(at, end - at);
+    if (line.starts_with("connection to server")) all += (all.empty() ? "" : "; ") + first_line(line);
+    at = end + 1;
+  }
+  return all.empty() ? first_line(message) : all;
 }
 
 }  // namespace batchd

@@ -1,6 +1,7 @@
 // The way to PostgreSQL: where it is, and a few connections that outlive a transaction. The application owns one Database
-// and threads of a BlockingPool share it; a connection that met an error is thrown away, never mended. It keeps no session
-// state (no prepared statements, no SET without LOCAL), so that a PgBouncer in transaction mode may stand in between.
+// and threads of a BlockingPool share it; a connection that met an error is thrown away, never mended, and when the server or
+// the way to it is gone (or the server cannot be written to any more) the idle ones go with it. It keeps no session state (no
+// prepared statements, no SET without LOCAL), so that a PgBouncer in transaction mode may stand in between.
 #pragma once
 
 #include "core/types.hpp"
@@ -19,6 +20,7 @@ struct DatabaseSettings {
   Milliseconds connect_timeout{5'000};
   Milliseconds statement_timeout{30'000};
   Milliseconds bulk_timeout{300'000};  ///< for COPY of a shard's bodies, a chunk's answers, a producer's chunk
+  Milliseconds answer_margin{5'000};   ///< a server that has not answered so long after a time-out is cut off
 };
 
 class Database {

@@ -1,5 +1,6 @@
 // LISTEN on a connection of its own, so that a producer's commit shortens the daemon's wait. Only a shortcut: when it cannot
-// be had (a PgBouncer, a lost connection) waiting lasts as long as asked, and nothing else is different.
+// be had (a PgBouncer, a lost connection) waiting lasts as long as asked, and nothing else is different. A connection that says
+// nothing may be one that nobody speaks on any more, so it is asked every few seconds, and made again when it does not answer.
 #pragma once
 
 #include "db/bulk.hpp"
@@ -8,6 +9,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include <chrono>
 #include <optional>
 
 namespace batchd {
@@ -20,12 +22,16 @@ class HintListener {
   Task<bool> wait(BlockingPool& pool, Milliseconds most);
 
  private:
+  /// Connects when there is no connection, makes sure that an old one still listens.
+  Task<void> see_to_connection(BlockingPool& pool);
   /// Takes in what has arrived; true when a hint was among it. Drops a connection that is lost.
   bool collect();
+  void drop();
 
   Database& database_;
-  BulkConnection connection_;
+  std::optional<Link<BulkConnection>> link_;
   std::optional<asio::posix::stream_descriptor> socket_;  // a duplicate, so that closing it leaves libpq's alone
+  std::chrono::steady_clock::time_point checked_{};
 };
 
 }  // namespace batchd

@@ -47,6 +47,11 @@ inline Connection connect(const std::string& conninfo, bool notices) {
   return connection;
 }
 
+/// The socket underneath, for a Watchdog.
+inline int socket_of(pqxx::connection& connection) {
+  return connection.sock();
+}
+
 /// A statement with parameters, unnamed (nothing stays on the server, as a PgBouncer in transaction mode needs).
 template <class... Args>
 pqxx::result execute(pqxx::work& transaction, const char* sql, Args&&... args) {
