@@ -57,7 +57,7 @@ std::string host_name() {
 
 class Application {
  public:
-  Application(const Config& config, Log& log, Metrics& metrics);
+  Application(const Config& config, Log& log, Metrics& metrics, PortWrapper& wrapper);
   int run();
   /// As a signal would; from any thread while run() has not returned.
   void ask_to_stop();
@@ -80,9 +80,11 @@ class Application {
   SteadyClock clock_;
   BlockingPool pool_;
   Database database_;
-  PgStore store_;
+  PgStore pg_store_;
+  Store& store_;
   Spool spool_;
   Providers providers_;
+  std::map<std::string, Provider*> ports_;  // by the provider's name, as the stages see them
   std::map<std::string, Route> routes_;
   Reporter reporter_;
   AdminServer admin_;
@@ -121,24 +123,26 @@ DatabaseSettings database_settings(const DatabaseConfig& config) {
   return settings;
 }
 
-Application::Application(const Config& config, Log& log, Metrics& metrics)
+Application::Application(const Config& config, Log& log, Metrics& metrics, PortWrapper& wrapper)
     : config_(config),
       log_(log),
       metrics_(metrics),
       pool_(static_cast<std::size_t>(config.database.pool)),
       database_(database_settings(config.database)),
-      store_(database_, pool_, metrics),
+      pg_store_(database_, pool_, metrics),
+      store_(wrapper.wrap(pg_store_)),
       spool_(config.limits.state_dir, config.limits.disk),
-      providers_(config, metrics, log, [this] { return session_.trusted(); }),
+      providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(session_.trusted()); }),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
       session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
+  for (const auto& [name, provider] : providers_.by_name()) ports_[name] = &wrapper.wrap(*provider);
   make_routes();
 }
 
 void Application::make_routes() {
   for (const DeploymentConfig& deployment : config_.deployments) {
-    Provider* const provider = providers_.by_name().at(deployment.provider);
+    Provider* const provider = ports_.at(deployment.provider);
     const ProviderLimits& limits = provider->limits();
     routes_[deployment.name] = {provider, deployment.provider, std::min(config_.planner.max_requests, limits.max_requests),
                                 std::min(config_.planner.max_bytes, limits.max_bytes), deployment.enqueued_token_limit};
@@ -166,7 +170,7 @@ void Application::make_stages() {
   stages_.emplace_back(std::move(planner), 1);
   stages_.emplace_back(std::make_unique<UploadStage>(*context_, spool_), uploads_at_once);
   stages_.emplace_back(std::make_unique<SubmitStage>(*context_, submit), submissions_at_once);
-  for (const auto& [name, provider] : providers_.by_name()) {
+  for (const auto& [name, provider] : ports_) {
     stages_.emplace_back(
         std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}),
         1);
@@ -239,7 +243,7 @@ Task<bool> Application::start() {
                                                            metrics_,
                                                            bells_,
                                                            busy_,
-                                                           providers_.by_name(),
+                                                           ports_,
                                                            routes_,
                                                            instance,
                                                            {config_.retry.base_delay, config_.retry.max_delay}});
@@ -321,11 +325,16 @@ int serve(const Config& config) {
 }
 
 int serve(const Config& config, Log& log, std::stop_token stop) {
+  PortWrapper nothing;
+  return serve(config, log, std::move(stop), nothing);
+}
+
+int serve(const Config& config, Log& log, std::stop_token stop, PortWrapper& wrapper) {
   std::signal(SIGPIPE, SIG_IGN);
   Metrics metrics(BATCHD_VERSION);
   std::unique_ptr<Application> application;
   try {
-    application = std::make_unique<Application>(config, log, metrics);
+    application = std::make_unique<Application>(config, log, metrics, wrapper);
   } catch (const std::exception& error) {
     log.error("unusable", {{"error", error.what()}});
     return exit_unusable;

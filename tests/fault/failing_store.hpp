@@ -1,0 +1,65 @@
+// The store with failpoints around every verb that commits. Verbs that only read have none: dying there is dying before the next
+// commit. A verb that is new to db/store.hpp must be given its place here, or this does not compile.
+#pragma once
+
+#include "db/store.hpp"
+#include "fault/failpoints.hpp"
+
+namespace batchd::fault {
+
+class FailingStore : public Store {
+ public:
+  FailingStore(Store& store, Failpoints& points) : store_(store), points_(points) {}
+
+  Task<Term> join(const ReplicaInfo& replica) override;
+  Task<bool> heartbeat(Term term) override;
+  Task<void> leave(Term term) override;
+  Task<int> bury_dead(Milliseconds ttl) override;
+  Task<bool> hold_role(Term term, std::string_view role) override;
+  Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
+
+  Task<std::vector<Flow>> backlog() override;
+  Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
+  Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
+  Task<int> expire_overdue() override;
+  Task<void> maintain() override;
+  Task<bool> retire(Milliseconds settled) override;
+
+  Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) override;
+  Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) override;
+  Task<SaveResult> save(Term term, const Shard& before, const Shard& after, bool keep_lease) override;
+  Task<void> read_bodies(ShardId shard, const ShardContents& contents, BodySink sink) override;
+  Task<bool> settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) override;
+  Task<bool> split(Term term, ShardId shard, const ShardContents& contents, std::vector<IdRange> part, bool trial) override;
+  Task<std::int64_t> place_wishes(int most) override;
+  Task<void> forget_wished(const WishedBatch& batch) override;
+  Task<void> file_ceiling_reached(std::string_view provider) override;
+  Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
+  Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+                              Milliseconds longest) override;
+  Task<std::vector<std::string>> retry_account(std::string_view provider) override;
+
+  // Nothing is committed here, or the daemon does not call it.
+  Task<void> drop_role(Term term, std::string_view role) override { return store_.drop_role(term, role); }
+  Task<void> resume_deployment(std::string_view deployment) override { return store_.resume_deployment(deployment); }
+  Task<std::string> instance_id() override { return store_.instance_id(); }
+  Task<bool> has_moved() override { return store_.has_moved(); }
+  Task<std::vector<DeploymentLoad>> deployments() override { return store_.deployments(); }
+  Task<ShardContents> contents(ShardId shard) override { return store_.contents(shard); }
+  Task<Suspicion> suspicion(ShardId shard) override { return store_.suspicion(shard); }
+  Task<std::vector<WishedBatch>> wished_batches(int most) override { return store_.wished_batches(most); }
+  Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override { return store_.live_batches(provider); }
+  Task<StoreGauges> gauges() override { return store_.gauges(); }
+  Task<std::vector<JobProgress>> jobs(int most) override { return store_.jobs(most); }
+  Task<void> ping() override { return store_.ping(); }
+  Task<bool> wait_for_hint(Milliseconds most) override { return store_.wait_for_hint(most); }
+
+ private:
+  template <class T>
+  Task<T> around(std::string_view verb, Task<T> work);
+
+  Store& store_;
+  Failpoints& points_;
+};
+
+}  // namespace batchd::fault

@@ -1,0 +1,106 @@
+"""Runs of the small workloads with something happening at a failpoint; several at a time, each on a site of its own."""
+
+import collections
+import random
+import subprocess
+import threading
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+import settings
+import workloads
+from judge import judge
+from sites import FAULTY, Site, Traced
+
+
+def all_points():
+    return subprocess.run([FAULTY, "--list-failpoints"], check=True, capture_output=True, text=True).stdout.split()
+
+
+class Points(unittest.TestCase):
+    """Base: knows which workload passes which point how often, from a run of each in which nothing happens."""
+
+    campaign = ""
+    only = None  # the workloads that are used, when not all
+
+    @classmethod
+    def setUpClass(cls):
+        Site.setUpClass()
+        cls.addClassCleanup(Site.doClassCleanups)
+        cls.passages = collections.defaultdict(dict)
+        cls.lock = threading.Lock()
+        with ThreadPoolExecutor(settings.JOBS) as pool:
+            for name, counts in pool.map(cls.trace, cls.only or workloads.ALL):
+                for point, count in counts.items():
+                    cls.passages[point][name] = count
+
+    @classmethod
+    def trace(cls, name):
+        mischief = Traced()
+        with Site() as site:
+            site.run(workloads.ALL[name](), mischief)
+            judge(site, workloads.ALL[name].excused)
+            return name, mischief.passages()
+
+    def plan(self, points, seed):
+        """[(workload, [(point, passage)])]: which workload passes it, and at which passage of the first six, is chance, from the seed."""
+        runs = []
+        for point in points:
+            chance = random.Random(f"{seed} {point}")
+            reached = self.passages[point]
+            name = chance.choice(sorted(reached))
+            runs.append((name, [(point, chance.randint(1, min(reached[name], 6)))]))
+        return runs
+
+    def short_plan(self, points, seed):
+        """Each point in the first workload that passes it, three in a run: the daemon is started again after each."""
+        together = collections.defaultdict(list)
+        for point in sorted(points, key=list(self.passages).index):  # as they are passed first
+            chance = random.Random(f"{seed} {point}")
+            name, count = next(iter(self.passages[point].items()))
+            together[name].append((point, chance.randint(1, min(count, 6))))
+        return [(name, orders[start::-(-len(orders) // 3)]) for name, orders in together.items() for start in range(-(-len(orders) // 3))]
+
+    def run_one(self, name, orders):
+        """One run; the points at which something happened."""
+        mischief = self.mischief(orders)
+        try:
+            with Site() as site:
+                site.run(workloads.ALL[name](), mischief)
+                figures = judge(site, workloads.ALL[name].excused)
+        except Exception as error:
+            notes = "\n".join(getattr(error, "__notes__", []))
+            self.problems.append(f"{name} {orders}: {error}\n{notes}")
+            return [point for point, _ in orders]
+        with self.lock:
+            self.totals["runs"] += 1
+            for key, value in figures.items():
+                self.totals[key] += value
+        return mischief.struck
+
+    def strike(self, run):
+        """A run may pass a point less often than the one that was counted, or never get there: then it is tried alone, and elsewhere."""
+        name, orders = run
+        struck = self.run_one(name, orders)
+        for point, _ in orders:
+            elsewhere = [name] + [other for other in self.passages[point] if other != name]
+            if point not in struck and not any(point in self.run_one(other, [(point, 1)]) for other in elsewhere):
+                self.problems.append(f"{name}: {point} was not passed")
+
+    def strike_at_all(self, points):
+        points = settings.chosen(points)
+        if not self.only:
+            unreached = [point for point in points if point not in self.passages]
+            self.assertEqual([], unreached, "no workload reaches these points; tests/fault/workloads.py wants one that does")
+        for seed in settings.SEEDS:
+            self.totals, self.problems = collections.Counter(), []
+            started = time.monotonic()
+            plan = self.plan(points, seed) if settings.LONG else self.short_plan(points, seed)
+            with ThreadPoolExecutor(settings.JOBS) as pool:
+                list(pool.map(self.strike, plan))
+            settings.report(self.campaign, seed=seed, points=sum(len(orders) for _, orders in plan), problems=len(self.problems),
+                            seconds=round(time.monotonic() - started), **self.totals)
+            if self.problems:
+                self.fail("\n".join(self.problems) + "\n\nagain: " + settings.replay(self.campaign, seed) +
+                          "".join("\n  " + problem.split("\n", 1)[0] for problem in self.problems))
