@@ -1,5 +1,7 @@
 #include "fault/failing_provider.hpp"
 
+#include <stdexcept>
+
 namespace batchd::fault {
 namespace {
 
@@ -53,6 +55,9 @@ Task<ProviderResult<Bytes>> FailingProvider::download(const FileId& id, const By
 
 Task<ProviderResult<void>> FailingProvider::delete_file(const FileId& id) {
   return around("provider.delete_file", provider_.delete_file(id));
+}
+Task<ProviderResult<FilePage>> FailingProvider::list_files(const std::optional<std::string>&) {
+  throw std::logic_error("provider.list_files has no failpoint (tests/fault/failing_provider.hpp)");
 }
 
 }  // namespace batchd::fault

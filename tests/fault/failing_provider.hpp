@@ -25,10 +25,8 @@ class FailingProvider : public Provider {
   Task<ProviderResult<Bytes>> download(const FileId& id, const ByteSink& sink) override;
   Task<ProviderResult<void>> delete_file(const FileId& id) override;
 
-  // The daemon does not call it.
-  Task<ProviderResult<FilePage>> list_files(const std::optional<std::string>& after) override {
-    return provider_.list_files(after);
-  }
+  // The daemon does not call it; whoever makes it do so gives it points.
+  Task<ProviderResult<FilePage>> list_files(const std::optional<std::string>& after) override;
 
  private:
   template <class T>

@@ -50,10 +50,14 @@ Task<T> FailingStore::around(std::string_view verb, Task<T> work) {
   }
 }
 
+void FailingStore::no_point(const char* verb) {
+  throw std::logic_error(std::string("store.") + verb + " has no failpoint (tests/fault/failing_store.hpp)");
+}
+
 Task<Term> FailingStore::join(const ReplicaInfo& replica) {
   return around("store.join", store_.join(replica));
 }
-Task<bool> FailingStore::heartbeat(Term term) {
+Task<Standing> FailingStore::heartbeat(Term term) {
   return around("store.heartbeat", store_.heartbeat(term));
 }
 Task<void> FailingStore::leave(Term term) {

@@ -12,7 +12,7 @@ class FailingStore : public Store {
   FailingStore(Store& store, Failpoints& points) : store_(store), points_(points) {}
 
   Task<Term> join(const ReplicaInfo& replica) override;
-  Task<bool> heartbeat(Term term) override;
+  Task<Standing> heartbeat(Term term) override;
   Task<void> leave(Term term) override;
   Task<int> bury_dead(Milliseconds ttl) override;
   Task<bool> hold_role(Term term, std::string_view role) override;
@@ -39,9 +39,7 @@ class FailingStore : public Store {
                               Milliseconds longest) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;
 
-  // Nothing is committed here, or the daemon does not call it.
-  Task<void> drop_role(Term term, std::string_view role) override { return store_.drop_role(term, role); }
-  Task<void> resume_deployment(std::string_view deployment) override { return store_.resume_deployment(deployment); }
+  // Nothing is committed here.
   Task<std::string> instance_id() override { return store_.instance_id(); }
   Task<bool> has_moved() override { return store_.has_moved(); }
   Task<std::vector<DeploymentLoad>> deployments() override { return store_.deployments(); }
@@ -53,8 +51,15 @@ class FailingStore : public Store {
   Task<std::vector<JobProgress>> jobs(int most) override { return store_.jobs(most); }
   Task<void> ping() override { return store_.ping(); }
   Task<bool> wait_for_hint(Milliseconds most) override { return store_.wait_for_hint(most); }
+  Task<std::vector<Unmatched>> unmatched() override { return store_.unmatched(); }
+
+  // The daemon does not call these; whoever makes it do so gives them points.
+  Task<void> drop_role(Term, std::string_view) override { no_point("drop_role"); }
+  Task<void> resume_deployment(std::string_view) override { no_point("resume_deployment"); }
+  Task<void> matched(Term, const Unmatched&) override { no_point("matched"); }
 
  private:
+  [[noreturn]] static void no_point(const char* verb);
   template <class T>
   Task<T> around(std::string_view verb, Task<T> work);
 

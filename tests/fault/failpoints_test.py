@@ -42,6 +42,7 @@ class LostAnswers(Points):
     """What was done has failed as far as its caller can see: a COMMIT without an answer, a call that timed out after its effect."""
 
     campaign = "lost-answers"
+    together = 8
 
     mischief = Failed
 

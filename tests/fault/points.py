@@ -23,6 +23,7 @@ class Points(unittest.TestCase):
 
     campaign = ""
     only = None  # the workloads that are used, when not all
+    together = 3  # points in one run of a short campaign
 
     @classmethod
     def setUpClass(cls):
@@ -54,13 +55,17 @@ class Points(unittest.TestCase):
         return runs
 
     def short_plan(self, points, seed):
-        """Each point in the first workload that passes it, three in a run: the daemon is started again after each."""
-        together = collections.defaultdict(list)
+        """Each point in the first workload that passes it, several in a run, spread over its time."""
+        by_workload = collections.defaultdict(list)
         for point in sorted(points, key=list(self.passages).index):  # as they are passed first
             chance = random.Random(f"{seed} {point}")
             name, count = next(iter(self.passages[point].items()))
-            together[name].append((point, chance.randint(1, min(count, 6))))
-        return [(name, orders[start::-(-len(orders) // 3)]) for name, orders in together.items() for start in range(-(-len(orders) // 3))]
+            by_workload[name].append((point, chance.randint(1, min(count, 6))))
+        plan = []
+        for name, orders in by_workload.items():
+            runs = -(-len(orders) // self.together)
+            plan += [(name, orders[start::runs]) for start in range(runs)]
+        return plan
 
     def run_one(self, name, orders):
         """One run; the points at which something happened."""
