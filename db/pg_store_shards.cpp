@@ -151,12 +151,12 @@ std::vector<LiveBatch> read_live_batches(Database& database, const std::string& 
   });
 }
 
-void write_status(Database& database, const std::vector<LiveBatch>& batches) {
+void write_status(Database& database, Term term, const std::vector<LiveBatch>& batches) {
   if (batches.empty()) return;
   transact(database, [&](Transaction& tx) {
     tx.run(queries::note_status, array_of(batches, [](const LiveBatch& b) { return b.shard.value; }),
            text_array_of(batches, [](const LiveBatch& b) -> const std::string& { return b.batch.value; }),
-           text_array_of(batches, [](const LiveBatch& b) { return to_string(b.status); }));
+           text_array_of(batches, [](const LiveBatch& b) { return to_string(b.status); }), term.value);
   });
 }
 
@@ -195,8 +195,8 @@ Task<void> PgStore::file_ceiling_reached(std::string_view provider) {
   return run([&db = database_, name = std::string(provider)] { note_file_ceiling(db, name); });
 }
 
-Task<void> PgStore::note_status(Term, const std::vector<LiveBatch>& batches) {
-  return run([&db = database_, batches] { write_status(db, batches); });
+Task<void> PgStore::note_status(Term term, const std::vector<LiveBatch>& batches) {
+  return run([&db = database_, term, batches] { write_status(db, term, batches); });
 }
 
 }  // namespace batchd

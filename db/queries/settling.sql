@@ -4,7 +4,8 @@
 -- Locks a leased shard whose members are still being decided; no row when the lease is lost.
 SELECT s.state, s.finish_reason, coalesce(encode(p.decided, 'hex'), '')
 FROM batchd.shard s LEFT JOIN batchd.shard_progress p ON p.shard_id = s.id
-WHERE s.id = $1::bigint AND s.owner = $2::bigint AND s.state NOT IN ('merged', 'closed') FOR NO KEY UPDATE OF s;
+WHERE s.id = $1::bigint AND s.owner = $2::bigint AND s.state NOT IN ('merged', 'closed')
+  AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $2::bigint) FOR NO KEY UPDATE OF s;
 
 -- name: store_progress
 -- Replaces the bitmap of decided members.

@@ -43,7 +43,8 @@ RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.sta
   batchd.is_doubtful(s) AS doubtful;
 
 -- name: save_shard
--- Records what a shard became, if its lease and its expected state still stand.
+-- Records what a shard became, if its lease and its expected state still stand. The term must be alive: what a buried replica holds
+-- is free, though nobody may have taken it yet.
 UPDATE batchd.shard s SET
   state = $6, attempt = $7::int, bytes = $8::bigint, tokens = $9::bigint, reserved = $10::bigint,
   intent_at = CASE WHEN NOT $11::boolean THEN NULL WHEN s.attempt = $7::int THEN coalesce(s.intent_at, clock_timestamp())
@@ -62,7 +63,7 @@ UPDATE batchd.shard s SET
   merged_at = CASE WHEN $6 = 'merged' AND s.state <> $6 THEN clock_timestamp() ELSE s.merged_at END,
   closed_at = CASE WHEN $6 = 'closed' AND s.state <> $6 THEN clock_timestamp() ELSE s.closed_at END
 WHERE s.id = $1::bigint AND s.owner = $2::bigint AND s.state = $3 AND s.attempt = $4::int AND (s.intent_at IS NOT NULL) = $5::boolean
-  AND s.reserved = $23::bigint
+  AND s.reserved = $23::bigint AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $2::bigint)
 RETURNING s.deployment, s.requests;
 
 -- name: move_reservation
@@ -111,7 +112,8 @@ SELECT id, batch_id, batch_status FROM batchd.shard WHERE state = 'submitted' AN
 UPDATE batchd.shard s SET batch_status = n.status,
   accepted_at = CASE WHEN n.status IN ('in_progress', 'finalizing') THEN coalesce(s.accepted_at, clock_timestamp()) ELSE s.accepted_at END
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (shard, batch, status)
-WHERE s.id = n.shard AND s.batch_id = n.batch AND s.state = 'submitted' AND s.batch_status <> n.status;
+WHERE s.id = n.shard AND s.batch_id = n.batch AND s.state = 'submitted' AND s.batch_status <> n.status
+  AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $4::bigint);
 
 -- name: place_wishes
 -- Tells shards which of their requests were cancelled.

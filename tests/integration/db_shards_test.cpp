@@ -101,6 +101,31 @@ TEST_F(Shards, WhoLostItsTermWritesNothing) {
   EXPECT_EQ(wait(store.save(heir, adopted, batchd::apply(adopted, Intended{}), false)), SaveResult::saved);
 }
 
+TEST_F(Shards, WhoLostItsTermWritesNothingThoughNobodyHasTakenItsPlace) {
+  const Term zombie = planner();
+  uploaded(zombie, 1);
+  Shard shard = wait(store.lease(zombie, ShardState::uploaded, 1, {})).at(0);
+  shard = step(zombie, shard, Intended{});
+  Batch batch;
+  batch.id = BatchId{"b"};
+  const Shard submitted = step(zombie, shard, Created{batch});
+  wait(store.note_status(zombie, {{submitted.id, batch.id, BatchStatus::in_progress}}));
+  const Shard leased = wait(store.lease_one(zombie, submitted.id, ShardState::submitted)).value();
+  sql.run("DELETE FROM batchd.replica WHERE term = " + std::to_string(zombie.value));
+  batch.status = BatchStatus::completed;
+  EXPECT_EQ(wait(store.save(zombie, leased, batchd::apply(leased, Ended{batch}), false)), SaveResult::lost);
+  wait(store.note_status(zombie, {{submitted.id, batch.id, BatchStatus::finalizing}}));
+  EXPECT_EQ(sql.value("SELECT state || ' ' || batch_status FROM batchd.shard"), "submitted in_progress");
+  ShardContents contents = wait(store.contents(submitted.id));
+  const RequestId first = contents.members.at(0);
+  contents.decided.set(0);
+  Settlement settled;
+  settled.request = first;
+  settled.outcome = Outcome::succeeded;
+  settled.response = "{}";
+  EXPECT_FALSE(wait(store.settle(zombie, submitted.id, contents, {{settled}, {}})));
+}
+
 TEST_F(Shards, AStaleViewWritesNothing) {
   const Term term = planner();
   uploaded(term, 1);
