@@ -80,6 +80,8 @@ class Application {
   SteadyClock clock_;
   BlockingPool pool_;
   Database database_;
+  BlockingPool heartbeat_pool_{1};
+  Database heartbeat_database_;
   PgStore pg_store_;
   Store& store_;
   Spool spool_;
@@ -120,6 +122,19 @@ DatabaseSettings database_settings(const DatabaseConfig& config) {
   settings.url = config.url;
   settings.listen_url = config.listen_url;
   settings.connections = static_cast<std::size_t>(config.pool);
+  settings.statement_timeout = config.statement_timeout;
+  settings.bulk_timeout = 10 * config.statement_timeout;
+  return settings;
+}
+
+/// A connection of its own, and answers that come before trust has run out: work that waits long must not cost a replica its
+/// term.
+DatabaseSettings heartbeat_settings(const Config& config) {
+  DatabaseSettings settings = database_settings(config.database);
+  settings.connections = 1;
+  settings.statement_timeout = std::min(settings.statement_timeout, std::max(Milliseconds{1000}, config.lease.ttl / 4));
+  settings.answer_margin = Milliseconds{1000};
+  settings.connect_timeout = std::min(settings.connect_timeout, std::max(Milliseconds{2000}, config.lease.ttl / 4));
   return settings;
 }
 
@@ -129,7 +144,8 @@ Application::Application(const Config& config, Log& log, Metrics& metrics, PortW
       metrics_(metrics),
       pool_(static_cast<std::size_t>(config.database.pool)),
       database_(database_settings(config.database)),
-      pg_store_(database_, pool_, metrics),
+      heartbeat_database_(heartbeat_settings(config)),
+      pg_store_(database_, pool_, metrics, {heartbeat_database_, heartbeat_pool_}),
       store_(wrapper.wrap(pg_store_)),
       spool_(config.limits.state_dir, config.limits.disk),
       providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(session_.trusted()); }),

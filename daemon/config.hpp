@@ -31,6 +31,7 @@ struct DatabaseConfig {
   std::string url;  ///< may hold a password: print redact_url(url) only
   std::string url_file;
   int pool = 0;
+  Milliseconds statement_timeout{};
   std::string listen_url;   ///< equal to `url` when not given
   std::string migrate_url;  ///< equal to `url` when not given
 };

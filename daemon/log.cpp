@@ -1,5 +1,7 @@
 #include "log.hpp"
 
+#include "log_limit.hpp"
+
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/ansicolor_sink.h>
@@ -10,7 +12,6 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <map>
 #include <mutex>
 #include <utility>
 
@@ -19,7 +20,6 @@ namespace {
 
 // A value longer than this is cut: a provider's error page must not flood the log.
 constexpr std::size_t longest_value = 2000;
-constexpr std::chrono::seconds quiet_time{1};
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
@@ -195,12 +195,6 @@ std::optional<LogFormat> parse_log_format(std::string_view text) {
 }
 
 struct Log::Impl {
-  /// Lines of one event that were written or left out.
-  struct Quota {
-    std::chrono::steady_clock::time_point last;
-    std::int64_t suppressed = 0;
-  };
-
   Impl(LogLevel least, bool as_json) : json(as_json), logger("batchd", make_sink(as_json)) {
     logger.set_level(spdlog_level(least));
     logger.flush_on(spdlog::level::trace);
@@ -214,22 +208,11 @@ struct Log::Impl {
     return std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();  // colours on a terminal only
   }
 
-  /// Whether a warning or error may be written now, and how many of its kind were left out before it.
-  std::optional<std::int64_t> admit(std::string_view event) {
-    const auto now = std::chrono::steady_clock::now();
+  /// Whether a warning or error may be written now, and how many of its cause were left out before it.
+  std::optional<std::int64_t> admit(std::string_view event, std::initializer_list<LogField> fields) {
+    const std::string cause = cause_of(event, fields);
     const std::lock_guard lock(mutex);
-    auto found = quotas.find(event);
-    if (found == quotas.end()) {
-      quotas.emplace(event, Quota{now, 0});
-      return 0;
-    }
-    Quota& quota = found->second;
-    if (now - quota.last < quiet_time) {
-      ++quota.suppressed;
-      return std::nullopt;
-    }
-    quota.last = now;
-    return std::exchange(quota.suppressed, 0);
+    return limit.admit(cause, std::chrono::steady_clock::now());
   }
 
   const bool json;
@@ -237,7 +220,7 @@ struct Log::Impl {
   LogListener listener;  // empty: stderr
   std::mutex listening;
   std::mutex mutex;
-  std::map<std::string, Quota, std::less<>> quotas;  // events are a closed set, so this stays small
+  LogLimit limit;
 };
 
 Log::Log(LogLevel least, LogFormat format)
@@ -254,7 +237,7 @@ void Log::write(LogLevel level, std::string_view event, std::initializer_list<Lo
   if (!impl_->logger.should_log(spdlog_level(level))) return;
   std::int64_t suppressed = 0;
   if (level == LogLevel::warn || level == LogLevel::error) {
-    const auto admitted = impl_->admit(event);
+    const auto admitted = impl_->admit(event, fields);
     if (!admitted) return;
     suppressed = *admitted;
   }

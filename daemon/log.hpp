@@ -43,8 +43,9 @@ using LogListener =
 
 class Log {
  public:
-  /// Writes to stderr. Warnings and errors of one event are limited to one line a second; what was left out is counted
-  /// in the next line's `suppressed` field.
+  /// Writes to stderr. Warnings and errors are limited to one line a second for each cause (log_limit.hpp says what a cause is);
+  /// what was left out is counted in the next line's `suppressed` field. Informative lines (what became of a shard, a batch, a
+  /// replica) are never left out, nor are warnings that state a fact without an error's text, but for their own repetition.
   Log(LogLevel least, LogFormat format);
   /// Writes nothing: `listener` gets the lines, as JSON.
   Log(LogLevel least, LogListener listener);

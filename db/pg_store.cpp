@@ -85,8 +85,12 @@ std::string to_hex(std::string_view bytes) {
   return hex;
 }
 
-PgStore::PgStore(Database& database, BlockingPool& pool, Metrics& metrics)
-    : database_(database), pool_(pool), metrics_(metrics), hints_(std::make_unique<HintListener>(database)) {}
+PgStore::PgStore(Database& database, BlockingPool& pool, Metrics& metrics, HeartbeatWay heartbeat)
+    : database_(database),
+      pool_(pool),
+      metrics_(metrics),
+      heartbeat_(heartbeat),
+      hints_(std::make_unique<HintListener>(database)) {}
 
 PgStore::~PgStore() = default;
 
@@ -98,7 +102,8 @@ Task<void> PgStore::leave(Term term) {
 }
 
 Task<int> PgStore::bury_dead(Milliseconds ttl) {
-  return run([&db = database_, ttl] { return static_cast<int>(touch(db, queries::bury_dead, ttl.count())); });
+  return run_on(heartbeat_.pool,
+                [&db = heartbeat_.database, ttl] { return static_cast<int>(touch(db, queries::bury_dead, ttl.count())); });
 }
 
 Task<bool> PgStore::hold_role(Term term, std::string_view role) {
@@ -115,7 +120,7 @@ Task<bool> PgStore::has_moved() {
 }
 
 Task<std::string> PgStore::instance_id() {
-  return run([&db = database_] { return read_instance(db); });
+  return run_on(heartbeat_.pool, [&db = heartbeat_.database] { return read_instance(db); });
 }
 
 Task<void> PgStore::publish(Term, const std::vector<DeploymentSettings>& deployments) {

@@ -17,8 +17,15 @@ class HintListener;
 
 class PgStore final : public Store {
  public:
+  /// What a heartbeat goes through: connections and threads that nothing else can keep busy.
+  struct HeartbeatWay {
+    Database& database;
+    BlockingPool& pool;
+  };
+
   /// `database`, `pool` and `metrics` outlive the store.
-  PgStore(Database& database, BlockingPool& pool, Metrics& metrics);
+  PgStore(Database& database, BlockingPool& pool, Metrics& metrics) : PgStore(database, pool, metrics, {database, pool}) {}
+  PgStore(Database& database, BlockingPool& pool, Metrics& metrics, HeartbeatWay heartbeat);
   ~PgStore() override;
 
   Task<Term> join(const ReplicaInfo& replica) override;
@@ -68,11 +75,16 @@ class PgStore final : public Store {
  private:
   /// Runs a verb on a pool thread; counts a database that failed it.
   template <class Work>
-  Task<std::invoke_result_t<Work>> run(Work work);
+  Task<std::invoke_result_t<Work>> run(Work work) {
+    return run_on(pool_, std::move(work));
+  }
+  template <class Work>
+  Task<std::invoke_result_t<Work>> run_on(BlockingPool& pool, Work work);
 
   Database& database_;
   BlockingPool& pool_;
   Metrics& metrics_;
+  HeartbeatWay heartbeat_;
   std::unique_ptr<HintListener> hints_;
   Beats beats_;
 };

@@ -11,7 +11,7 @@
 namespace batchd {
 
 template <class Work>
-Task<std::invoke_result_t<Work>> PgStore::run(Work work) {
+Task<std::invoke_result_t<Work>> PgStore::run_on(BlockingPool& pool, Work work) {
   // A local first: g++ 12 copies a closure that is a temporary of a co_await expression bit by bit.
   auto counted = [&metrics = metrics_, work = std::move(work)]() mutable {
     try {
@@ -21,7 +21,7 @@ Task<std::invoke_result_t<Work>> PgStore::run(Work work) {
       throw;
     }
   };
-  co_return co_await pool_.run(std::move(counted));
+  co_return co_await pool.run(std::move(counted));
 }
 
 /// The bytes of PostgreSQL's encode(…, 'hex'), and back.

@@ -61,11 +61,11 @@ std::vector<Unmatched> read_unmatched(Database& database) {
 }  // namespace
 
 Task<Term> PgStore::join(const ReplicaInfo& replica) {
-  return run([&db = database_, replica] { return join_replica(db, replica); });
+  return run_on(heartbeat_.pool, [&db = heartbeat_.database, replica] { return join_replica(db, replica); });
 }
 
 Task<Standing> PgStore::heartbeat(Term term) {
-  return run([&db = database_, &beats = beats_, term] { return beat(db, beats, term); });
+  return run_on(heartbeat_.pool, [&db = heartbeat_.database, &beats = beats_, term] { return beat(db, beats, term); });
 }
 
 Task<std::vector<Unmatched>> PgStore::unmatched() {

@@ -200,7 +200,9 @@ class Run {
     if (!report.schema.ok()) throw CommandError(exit_schema, "the state in " + place_ + ": " + report.schema.sentence);
     book_ = std::make_unique<RunBook>(*database_);
     book_->open();
-    config_.database = {to.url, "", config_.database.pool, to.url, to.url};
+    DatabaseConfig& database = config_.database;
+    database.url = database.listen_url = database.migrate_url = to.url;
+    database.url_file.clear();
     config_.limits.state_dir = place_;
   }
 

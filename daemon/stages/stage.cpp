@@ -11,7 +11,11 @@ namespace batchd {
 namespace {
 
 constexpr Milliseconds shortest_retry{500};
-constexpr Milliseconds longest_retry{10'000};
+/// After a failure of the database or the disk: work goes on within seconds of their being back.
+constexpr Milliseconds longest_retry{3'000};
+/// How soon a loop without a term looks whether there is one again.
+constexpr Milliseconds look_for_trust{500};
+constexpr Milliseconds longest_lease_wait{10'000};
 /// Room may be freed at any moment, by other users of the deployment too (PROTOCOL.md 11).
 constexpr Milliseconds longest_quota_wait{300'000};
 /// How many intervals a loop that is not the scout waits when nobody rings.
@@ -24,8 +28,13 @@ Task<void> Stage::run(bool scout) {
   for (;;) {
     int moved = 0;
     bool failed = false;
-    if (context_.session.trusted()) moved = co_await shield(guarded_pass(failed));
+    const bool trusted = context_.session.trusted();
+    if (trusted) moved = co_await shield(guarded_pass(failed));
     context_.metrics.loop_beat(name_);
+    if (!trusted) {
+      co_await context_.clock.sleep_for(look_for_trust);
+      continue;
+    }
     if (failed) {
       co_await context_.clock.sleep_for(retry);
       retry = std::min(retry * 2, longest_retry);
@@ -70,7 +79,7 @@ Task<int> Stage::guarded_pass(bool& failed) {
 Task<int> Stage::lease_and_step(ShardState state) {
   leases_ = state;
   BusyShards& busy = context_.busy;
-  while (busy.leasing) co_await context_.clock.sleep_for(longest_retry, busy.lease_ended);
+  while (busy.leasing) co_await context_.clock.sleep_for(longest_lease_wait, busy.lease_ended);
   busy.leasing = true;
   const auto ended = [](BusyShards* b) {
     b->leasing = false;
