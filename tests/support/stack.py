@@ -96,12 +96,14 @@ class Daemon:
 class Stack(unittest.TestCase):
     """Subclass it; each test has a fresh migrated database, `self.sim()` and `self.serve()`."""
 
+    settings = ("fsync=off",)  # of the private PostgreSQL, beside those in deploy/common.sh
+
     @classmethod
     def setUpClass(cls):
         cls.cluster = tempfile.mkdtemp(prefix="bd-", dir="/tmp")  # a socket's path has room for 107 bytes
         cls.addClassCleanup(shutil.rmtree, cls.cluster, True)
-        started = subprocess.run(["bash", "-c", COMMON + 'pg_start "$2" fsync=off', "-", ROOT, cls.cluster], capture_output=True,
-                                 env=environment())
+        started = subprocess.run(["bash", "-c", COMMON + 'd=$2; shift 2; pg_start "$d" "$@"', "-", ROOT, cls.cluster, *cls.settings],
+                                 capture_output=True, env=environment())
         if started.returncode != 0:
             raise RuntimeError((started.stdout + started.stderr).decode())
         cls.addClassCleanup(subprocess.run, ["bash", "-c", COMMON + 'pg_stop "$2"', "-", ROOT, cls.cluster], capture_output=True)
@@ -197,6 +199,7 @@ class Stack(unittest.TestCase):
         key = self.place / "key"
         key.write_text("canary-key\n")
         lines = {
+            "database": "",
             "planner": 'linger = "50ms"',
             "poll": 'interval = "150ms"\nfile_interval = "50ms"',
             "retry": 'base_delay = "50ms"\nmax_delay = "500ms"\nsettle_window = "1s"',
@@ -205,7 +208,7 @@ class Stack(unittest.TestCase):
             **sections,
         }
         version = 'api_version = "2024-10-21"\n' if kind == "azure" else ""
-        text = f'[database]\nurl = "{self.url}"\n[http]\nlisten = "127.0.0.1:0"\n[limits]\nstate_dir = "{self.place}/state"\n'
+        text = f'[database]\nurl = "{self.url}"\n{lines.pop("database")}\n[http]\nlisten = "127.0.0.1:0"\n[limits]\nstate_dir = "{self.place}/state"\n'
         text += f'[[provider]]\nname = "sim"\nkind = "{kind}"\nendpoint = "http://127.0.0.1:{self.provider.port}"\n'
         text += f'{version}api_key_file = "{key}"\n'
         text += f'[[deployment]]\nname = "mini"\nprovider = "sim"\nmodel = "gpt-4o-mini"\nenqueued_token_limit = "{limit}"\n'
