@@ -39,10 +39,14 @@ class Points(unittest.TestCase):
     @classmethod
     def trace(cls, name):
         mischief = Traced()
-        with Site() as site:
-            site.run(workloads.ALL[name](), mischief)
-            judge(site, workloads.ALL[name].excused)
-            return name, mischief.passages()
+        try:
+            with Site() as site:
+                site.run(workloads.ALL[name](), mischief)
+                judge(site, workloads.ALL[name].excused)
+        except Exception as error:
+            error.add_note(f"{name}, although nothing was done to it")
+            raise
+        return name, mischief.passages()
 
     def plan(self, points, seed):
         """[(workload, [(point, passage)])]: which workload passes it, and at which passage of the first six, is chance, from the seed."""
@@ -67,22 +71,30 @@ class Points(unittest.TestCase):
             plan += [(name, orders[start::runs]) for start in range(runs)]
         return plan
 
+    def make(self, orders):
+        return self.mischief(orders)
+
     def run_one(self, name, orders):
         """One run; the points at which something happened."""
-        mischief = self.mischief(orders)
+        mischief = self.make(orders)
         try:
             with Site() as site:
                 site.run(workloads.ALL[name](), mischief)
                 figures = judge(site, workloads.ALL[name].excused)
         except Exception as error:
             notes = "\n".join(getattr(error, "__notes__", []))
-            self.problems.append(f"{name} {orders}: {error}\n{notes}")
+            self.problem(f"{name} {orders}: {error}\n{notes}", orders)
             return [point for point, _ in orders]
         with self.lock:
             self.totals["runs"] += 1
             for key, value in figures.items():
                 self.totals[key] += value
         return mischief.struck
+
+    def problem(self, text, orders):
+        # A short run depends on which others it is planned with; a long one strikes at its point alone.
+        point = orders[0][0] if settings.LONG else None
+        self.problems.append(f"{text}\nagain: {settings.replay(self.campaign, self.seed, point)}")
 
     def strike(self, run):
         """A run may pass a point less often than the one that was counted, or never get there: then it is tried alone, and elsewhere."""
@@ -91,7 +103,7 @@ class Points(unittest.TestCase):
         for point, _ in orders:
             elsewhere = [name] + [other for other in self.passages[point] if other != name]
             if point not in struck and not any(point in self.run_one(other, [(point, 1)]) for other in elsewhere):
-                self.problems.append(f"{name}: {point} was not passed")
+                self.problem(f"{name}: {point} was not passed", orders)
 
     def strike_at_all(self, points):
         points = settings.chosen(points)
@@ -99,7 +111,7 @@ class Points(unittest.TestCase):
             unreached = [point for point in points if point not in self.passages]
             self.assertEqual([], unreached, "no workload reaches these points; tests/fault/workloads.py wants one that does")
         for seed in settings.SEEDS:
-            self.totals, self.problems = collections.Counter(), []
+            self.totals, self.problems, self.seed = collections.Counter(), [], seed
             started = time.monotonic()
             plan = self.plan(points, seed) if settings.LONG else self.short_plan(points, seed)
             with ThreadPoolExecutor(settings.JOBS) as pool:
@@ -107,5 +119,4 @@ class Points(unittest.TestCase):
             settings.report(self.campaign, seed=seed, points=sum(len(orders) for _, orders in plan), problems=len(self.problems),
                             seconds=round(time.monotonic() - started), **self.totals)
             if self.problems:
-                self.fail("\n".join(self.problems) + "\n\nagain: " + settings.replay(self.campaign, seed) +
-                          "".join("\n  " + problem.split("\n", 1)[0] for problem in self.problems))
+                self.fail("\n".join(self.problems))

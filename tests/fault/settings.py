@@ -22,7 +22,7 @@ def chosen(points):
 
 def replay(name, seed, point=None):
     """The command that does it again."""
-    text = f"tests/campaign {name} --seed {seed}" + (" --short" if not LONG else "") + (f" --point {point}" if point else "")
+    text = f"tests/campaign {name} --seed {seed} --seeds 1" + (" --short" if not LONG else "") + (f" --point {point}" if point else "")
     return text + (f" --seconds {os.environ['FAULT_SECONDS']}" if "FAULT_SECONDS" in os.environ else "")
 
 

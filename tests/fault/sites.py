@@ -190,7 +190,7 @@ class Site(Stack):
                 replica.kill()
         if error is not None:
             logs = "".join(f"--- {replica.log_path.name}\n{replica.log_path.read_text()[-6000:]}" for replica in self.daemons)
-            error.add_note(logs) if hasattr(error, "add_note") else sys.stderr.write(logs)
+            error.add_note(logs)
         self.doCleanups()
         self.psql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)", "postgres")
 

@@ -82,7 +82,8 @@ class Restarts(Storms):
             return {"seconds": seconds, "restarts": len(reconnects), "reconnect_s_max": round(max(reconnects), 2),
                     "heartbeat_s_max": round(max(beats), 2), "next_result_s_max": round(max(results), 2), **load.finish()}
 
-    def all_back(self, load, query, since):
+    @staticmethod
+    def all_back(load, query, since):
         """Seconds since then until the query counts every replica."""
         load.site.until("every replica is back", lambda: load.site.number_of(query) >= load.replicas)
         return time.monotonic() - since
