@@ -43,10 +43,10 @@ class Points(unittest.TestCase):
             with Site() as site:
                 site.run(workloads.ALL[name](), mischief)
                 judge(site, workloads.ALL[name].excused)
+                return name, mischief.passages()
         except Exception as error:
             error.add_note(f"{name}, although nothing was done to it")
             raise
-        return name, mischief.passages()
 
     def plan(self, points, seed):
         """[(workload, [(point, passage)])]: which workload passes it, and at which passage of the first six, is chance, from the seed."""
