@@ -172,6 +172,12 @@ class Site(Stack):
     number = 0
     lock = threading.Lock()
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.psql("ALTER SYSTEM SET max_connections = 300", "postgres")  # two replicas a site, and many sites
+        cls.pg_ctl("restart")
+
     def runTest(self):
         """unittest wants one; what a site does is done by whoever opens it."""
 

@@ -18,6 +18,8 @@ class Zombie(Calm):
     """The replica stops itself at the n-th passage of a point. Another one takes over; once that has happened, or (`late`) once all
     the work is done, the first one is let go on, in the belief that nothing has happened."""
 
+    # Every table that is written under a term. A wish that was acted upon is crossed off by whoever did that, under the wish's own
+    # mark: what else a shard says does not change by it.
     WATCHED = ("shard", "shard_member", "shard_progress", "answer", "retry", "request_attempt", "queue", "role")
 
     def __init__(self, orders, late):
@@ -30,14 +32,17 @@ class Zombie(Calm):
 
     def begin(self, site):
         site.psql("CREATE TABLE public.written (at timestamptz, who text, what text);"
-                  "CREATE FUNCTION public.note_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.written "
-                  "VALUES (clock_timestamp(), current_setting('application_name'), TG_OP || ' ' || TG_TABLE_NAME); RETURN NULL; END $$;" +
+                  "CREATE FUNCTION public.note_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "IF TG_OP <> 'UPDATE' OR to_jsonb(OLD) - 'wished_at' <> to_jsonb(NEW) - 'wished_at' THEN INSERT INTO public.written "
+                  "VALUES (clock_timestamp(), current_setting('application_name'), TG_OP || ' ' || TG_TABLE_NAME); END IF; RETURN NULL; END $$;" +
                   "".join(f"CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON batchd.{table} FOR EACH ROW "
                           "EXECUTE FUNCTION public.note_write();" for table in self.WATCHED), site.database)
         super().begin(site)
 
     def tend(self, site):
         super().tend(site)
+        if not site.daemons:
+            return
         zombie = site.daemons[0]
         if not self.struck and zombie.stopped():
             self.struck = [self.order[0]]
