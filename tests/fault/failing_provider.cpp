@@ -1,7 +1,5 @@
 #include "fault/failing_provider.hpp"
 
-#include <stdexcept>
-
 namespace batchd::fault {
 namespace {
 
@@ -56,8 +54,8 @@ Task<ProviderResult<Bytes>> FailingProvider::download(const FileId& id, const By
 Task<ProviderResult<void>> FailingProvider::delete_file(const FileId& id) {
   return around("provider.delete_file", provider_.delete_file(id));
 }
-Task<ProviderResult<FilePage>> FailingProvider::list_files(const std::optional<std::string>&) {
-  throw std::logic_error("provider.list_files has no failpoint (tests/fault/failing_provider.hpp)");
+Task<ProviderResult<FilePage>> FailingProvider::list_files(const std::optional<std::string>& after) {
+  return around("provider.list_files", provider_.list_files(after));
 }
 
 }  // namespace batchd::fault

@@ -24,8 +24,6 @@ class FailingProvider : public Provider {
   Task<ProviderResult<RemoteFile>> retrieve_file(const FileId& id) override;
   Task<ProviderResult<Bytes>> download(const FileId& id, const ByteSink& sink) override;
   Task<ProviderResult<void>> delete_file(const FileId& id) override;
-
-  // The daemon does not call it; whoever makes it do so gives it points.
   Task<ProviderResult<FilePage>> list_files(const std::optional<std::string>& after) override;
 
  private:

@@ -60,6 +60,9 @@ Task<Term> FailingStore::join(const ReplicaInfo& replica) {
 Task<Standing> FailingStore::heartbeat(Term term) {
   return around("store.heartbeat", store_.heartbeat(term));
 }
+Task<void> FailingStore::matched(Term term, const Unmatched& provider) {
+  return around("store.matched", store_.matched(term, provider));
+}
 Task<void> FailingStore::leave(Term term) {
   return around("store.leave", store_.leave(term));
 }

@@ -13,6 +13,7 @@ class FailingStore : public Store {
 
   Task<Term> join(const ReplicaInfo& replica) override;
   Task<Standing> heartbeat(Term term) override;
+  Task<void> matched(Term term, const Unmatched& provider) override;
   Task<void> leave(Term term) override;
   Task<int> bury_dead(Milliseconds ttl) override;
   Task<bool> hold_role(Term term, std::string_view role) override;
@@ -56,7 +57,6 @@ class FailingStore : public Store {
   // The daemon does not call these; whoever makes it do so gives them points.
   Task<void> drop_role(Term, std::string_view) override { no_point("drop_role"); }
   Task<void> resume_deployment(std::string_view) override { no_point("resume_deployment"); }
-  Task<void> matched(Term, const Unmatched&) override { no_point("matched"); }
 
  private:
   [[noreturn]] static void no_point(const char* verb);

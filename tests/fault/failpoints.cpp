@@ -14,7 +14,7 @@ namespace batchd::fault {
 namespace {
 
 // Each is passed right before it is done (`.before`: nothing was sent) and right after (`.after`: committed, or answered, and
-// nobody knows it yet). What a save is called, and which verbs commit nothing and have no point, says failing_store.cpp.
+// nobody knows it yet). What a save is called, and which verbs commit nothing and have no point, says failing_store.*
 constexpr std::array store_verbs{
     "store.join",
     "store.heartbeat",
@@ -37,6 +37,7 @@ constexpr std::array store_verbs{
     "store.note_status",
     "store.file_ceiling_reached",
     "store.retry_account",
+    "store.matched",
     "store.pause_deployment",
     "store.save.uploaded",
     "store.save.given_up",
@@ -58,8 +59,9 @@ constexpr std::array store_verbs{
 
 // A provider's call has one more point: `.sending`, when the lease was found to hold and the next thing is the network.
 constexpr std::array provider_verbs{
-    "provider.upload",       "provider.create_batch",  "provider.retrieve_batch", "provider.list_batches",
-    "provider.cancel_batch", "provider.retrieve_file", "provider.download",       "provider.delete_file",
+    "provider.upload",       "provider.create_batch", "provider.retrieve_batch",
+    "provider.list_batches", "provider.cancel_batch", "provider.retrieve_file",
+    "provider.download",     "provider.delete_file",  "provider.list_files",
 };
 
 // In the middle of a stream, at each piece of it.
