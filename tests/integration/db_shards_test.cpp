@@ -290,7 +290,10 @@ TEST_F(Shards, TheMachineIsStatedInTheTable) {
 TEST_F(Shards, ABrokenConnectionIsNotUsedAgain) {
   EXPECT_NO_THROW(wait(store.ping()));
   sql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'batchd'");
-  EXPECT_THROW(wait(store.ping()), StoreError);
+  try {
+    wait(store.ping());  // on a new connection, when the old one is seen to be closed already
+  } catch (const StoreError&) {
+  }
   EXPECT_NO_THROW(wait(store.ping()));
 }
 

@@ -83,7 +83,7 @@ class MainJob(Stack):
         for mode in ("late", "fast"):
             with self.subTest(mode):
                 self.afresh()
-                self.sim("--fast", "--running", "100ms", "--deployment", "mini=4000", "--quota-mode", mode)
+                self.sim("--fast", "--running", "500ms", "--deployment", "mini=4000", "--quota-mode", mode)
                 self.serve(limit="4000")
                 self.enqueue([chat("word " * 40) for _ in range(120)])
                 self.settled(120)
@@ -108,7 +108,7 @@ class MainJob(Stack):
         for mode in ("late", "fast"):
             with self.subTest(mode):
                 self.afresh()
-                self.sim("--fast", "--running", "100ms", "--deployment", "mini=4000", "--quota-mode", mode)
+                self.sim("--fast", "--running", "500ms", "--deployment", "mini=4000", "--quota-mode", mode)
                 self.serve(limit="30000", planner='linger = "50ms"\nmax_requests = 20')
                 self.enqueue([chat("word " * 40 + str(i)) for i in range(100)])
                 self.settled(100)

@@ -180,9 +180,15 @@ PgCluster::PgCluster() : binaries_(find_binaries()) {
   waitpid(child, &status, 0);
   if (status != 0) throw std::runtime_error("initdb failed: " + contents_of(directory_ + "/log"));
   start();
+  if (const char* wanted = std::getenv("BATCHD_TEST_PGBOUNCER"); wanted != nullptr && std::string(wanted) == "1")
+    start_pgbouncer();
 }
 
 PgCluster::~PgCluster() {
+  if (pgbouncer_ > 0) {
+    kill(pgbouncer_, SIGKILL);
+    waitpid(pgbouncer_, nullptr, 0);
+  }
   stop(SIGQUIT);
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
@@ -197,6 +203,28 @@ void PgCluster::start() {
   while (PQping(url("postgres").c_str()) != PQPING_OK) {
     if (std::chrono::steady_clock::now() > deadline || waitpid(postmaster_, nullptr, WNOHANG) != 0) {
       throw std::runtime_error("PostgreSQL does not start: " + contents_of(directory_ + "/log"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+/// With few server connections, so that every transaction may meet another session.
+void PgCluster::start_pgbouncer() {
+  const std::string program = "/usr/sbin/pgbouncer";
+  if (!fs::exists(program))
+    throw std::runtime_error("these tests were asked to use a PgBouncer (the package pgbouncer), and there is none");
+  const std::string settings = directory_ + "/pgbouncer.ini";
+  std::ofstream(settings) << "[databases]\n* = host=" << directory_
+                          << " user=postgres\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\n"
+                          << "unix_socket_dir = " << directory_
+                          << "\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 5\n"
+                          << "server_idle_timeout = 2\nserver_login_retry = 1\n";
+  fs::permissions(settings, fs::perms::others_read, fs::perm_options::add);
+  pgbouncer_ = launch({program, "-q", settings}, directory_ + "/pgbouncer.log");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!fs::exists(directory_ + "/.s.PGSQL.6432")) {
+    if (std::chrono::steady_clock::now() > deadline || waitpid(pgbouncer_, nullptr, WNOHANG) != 0) {
+      throw std::runtime_error("PgBouncer does not start: " + contents_of(directory_ + "/pgbouncer.log"));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -231,6 +259,10 @@ std::string PgCluster::fresh_database(bool migrated) {
         "UPDATE batchd.instance SET database_oid = NULL, id = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12)");
   }
   return name;
+}
+
+std::string PgCluster::pooled_url(const std::string& database) const {
+  return url(database) + (pgbouncer_ > 0 ? " port=6432" : "");
 }
 
 std::string PgCluster::url(const std::string& database, const std::string& user) const {

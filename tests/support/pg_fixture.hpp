@@ -1,5 +1,6 @@
 // A private PostgreSQL for tests: one cluster a test binary (a unix socket, no TCP, no fsync), one migrated template database,
-// and a fresh copy of it for every test. It is stopped and removed when the binary ends, however it ends.
+// and a fresh copy of it for every test. It is stopped and removed when the binary ends, however it ends. With
+// BATCHD_TEST_PGBOUNCER=1 in the environment stores speak through a PgBouncer in transaction mode.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -45,16 +46,20 @@ class PgCluster {
   /// A new database with the schema of this program, or an empty one; removed with the cluster.
   std::string fresh_database(bool migrated = true);
   std::string url(const std::string& database, const std::string& user = "postgres") const;
+  /// Through the PgBouncer when there is to be one, else the same as url().
+  std::string pooled_url(const std::string& database) const;
   /// Stops the server at once and starts it again, as after a crash.
   void restart();
 
  private:
   PgCluster();
   void start();
+  void start_pgbouncer();
   void stop(int signal);
   std::string directory_;
   std::string binaries_;
   int postmaster_ = 0;
+  int pgbouncer_ = 0;
   int databases_ = 0;
   bool has_template_ = false;
 };
@@ -63,10 +68,14 @@ class PgCluster {
 class PgTest : public ::testing::Test {
  protected:
   explicit PgTest(bool migrated = true)
-      : database_name(PgCluster::instance().fresh_database(migrated)), url(PgCluster::instance().url(database_name)), sql(url) {}
+      : database_name(PgCluster::instance().fresh_database(migrated)),
+        url(PgCluster::instance().url(database_name)),
+        pooled_url(PgCluster::instance().pooled_url(database_name)),
+        sql(url) {}
 
   const std::string database_name;
   const std::string url;
+  const std::string pooled_url;
   Sql sql;
 };
 

@@ -18,7 +18,7 @@ namespace batchd::testing {
 
 class StoreTest : public PgTest {
  protected:
-  StoreTest() : database({.url = url, .listen_url = ""}), store(database, pool, metrics) {}
+  StoreTest() : database({.url = pooled_url, .listen_url = url}), store(database, pool, metrics) {}
 
   template <class T>
   T wait(Task<T> task) {

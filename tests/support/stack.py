@@ -1,6 +1,7 @@
 """The whole of batchd for a test: a private PostgreSQL for each class, a database, a simulator and daemons for each test.
 
-Real processes only; the Python standard library is all it needs. Environment: BATCHD_BIN and BATCHD_SIM name the programs.
+Real processes only; the Python standard library is all it needs. Environment: BATCHD_BIN and BATCHD_SIM name the programs; with
+BATCHD_TEST_PGBOUNCER=1 a PgBouncer in transaction mode stands between them and PostgreSQL.
 """
 
 import http.client
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "sim"))
 from support import Sim  # noqa: E402
 
 BATCHD = os.environ.get("BATCHD_BIN", str(ROOT / "build/release/batchd"))
+POOLED = os.environ.get("BATCHD_TEST_PGBOUNCER") == "1"  # the daemons and commands speak through a PgBouncer
 COMMON = 'set -euo pipefail; me=test; root=$1; . "$root/deploy/common.sh"; '
 DEADLINE = 60  # seconds; far above what anything here takes, because tests share a busy machine
 
@@ -107,9 +109,30 @@ class Stack(unittest.TestCase):
         if started.returncode != 0:
             raise RuntimeError((started.stdout + started.stderr).decode())
         cls.addClassCleanup(subprocess.run, ["bash", "-c", COMMON + 'pg_stop "$2"', "-", ROOT, cls.cluster], capture_output=True)
+        if POOLED:
+            cls.start_pgbouncer()
         cls.psql("CREATE DATABASE template", "postgres")
         subprocess.run([BATCHD, "migrate"], check=True, capture_output=True, env=environment(BATCHD_DATABASE_URL=cls.url_of("template")))
         cls.number = 0
+
+    @classmethod
+    def start_pgbouncer(cls):
+        """Fewer server connections than a daemon has clients, so that every transaction may meet another session."""
+        program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
+        if program is None:
+            raise unittest.SkipTest("there is no PgBouncer here: deploy/install-dependencies --tests installs it")
+        place = pathlib.Path(cls.cluster, "pool")
+        place.mkdir()
+        settings = place / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n* = host={cls.cluster} user=batchd\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {place}\n"
+            "auth_type = any\npool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 500\nserver_login_retry = 1\n"
+            f"server_idle_timeout = 5\nlogfile = {place}/log\npidfile = {place}/pid\n")
+        started = subprocess.run(["bash", "-c", COMMON + 'chown -R "$(pg_user)" "$2"; chmod 0755 "$2"; pg_run "$3" -q -d "$2/pgbouncer.ini" '
+                                  "</dev/null >/dev/null 2>&1", "-", ROOT, place, program], env=environment())
+        if started.returncode != 0:
+            raise RuntimeError("PgBouncer does not start: " + (place / "log").read_text())
+        cls.addClassCleanup(lambda: os.kill(int((place / "pid").read_text()), signal.SIGTERM))
 
     @classmethod
     def pg_ctl(cls, *command):
@@ -122,6 +145,10 @@ class Stack(unittest.TestCase):
     @classmethod
     def url_of(cls, database):
         return f"postgresql:///{database}?host={cls.cluster}&user=batchd"
+
+    @classmethod
+    def pooled_url_of(cls, database):
+        return f"postgresql:///{database}?host={cls.cluster}/pool&port=6432&user=batchd" if POOLED else cls.url_of(database)
 
     @classmethod
     def psql(cls, text, database):
@@ -140,7 +167,7 @@ class Stack(unittest.TestCase):
         self.psql(f"CREATE DATABASE {self.database} TEMPLATE template", "postgres")
         # A clone of a database must not share its name with another instance.
         self.sql("UPDATE batchd.instance SET database_oid = NULL, id = encode(sha256(random()::text::bytea), 'hex')::varchar(12)")
-        self.url = self.url_of(self.database)
+        self.url = self.pooled_url_of(self.database)
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="batchd-test."))
         self.addCleanup(shutil.rmtree, self.place, True)
         self.daemons = []
@@ -208,7 +235,8 @@ class Stack(unittest.TestCase):
             **sections,
         }
         version = 'api_version = "2024-10-21"\n' if kind == "azure" else ""
-        text = f'[database]\nurl = "{self.url}"\n{lines.pop("database")}\n[http]\nlisten = "127.0.0.1:0"\n[limits]\nstate_dir = "{self.place}/state"\n'
+        direct = f'listen_url = "{self.url_of(self.database)}"\nmigrate_url = "{self.url_of(self.database)}"' if POOLED else ""
+        text = f'[database]\nurl = "{self.url}"\n{direct}\n{lines.pop("database")}\n[http]\nlisten = "127.0.0.1:0"\n[limits]\nstate_dir = "{self.place}/state"\n'
         text += f'[[provider]]\nname = "sim"\nkind = "{kind}"\nendpoint = "http://127.0.0.1:{self.provider.port}"\n'
         text += f'{version}api_key_file = "{key}"\n'
         text += f'[[deployment]]\nname = "mini"\nprovider = "sim"\nmodel = "gpt-4o-mini"\nenqueued_token_limit = "{limit}"\n'
