@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A replica is stopped at a call of a provider for longer than its lease lasts, and let go on when another has taken over: nothing
-that it writes under its old term is accepted, and nothing runs twice for all that it still sends."""
+"""A replica is stopped at a call of a provider, or at a write to a shard, for longer than its lease lasts, and let go on when another
+has taken over: nothing that it writes under its old term is accepted, and nothing runs twice for all that it still sends."""
 
 import pathlib
 import random
@@ -90,8 +90,9 @@ class Zombies(Points):
         return [("Plain", [("provider.create_batch.sending", 1)]), ("Plain", [("provider.upload.sending", 2)]),
                 ("Fenced", [("provider.delete_file.sending", 1)])]
 
-    def test_sigstop_past_the_lease_at_each_call_of_a_provider(self):
-        self.strike_at_all([point for point in all_points() if point.startswith("provider.")])
+    def test_sigstop_past_the_lease_at_each_call_of_a_provider_and_each_write_to_a_shard(self):
+        writes = ("store.save.", "store.settle.", "store.split.", "store.plan.", "store.note_status.", "store.lease.", "store.lease_one.")
+        self.strike_at_all([point for point in all_points() if point.startswith(("provider.", *writes))])
 
 
 if __name__ == "__main__":
