@@ -15,6 +15,7 @@
 #include "stages/close.hpp"
 #include "stages/credential_watch.hpp"
 #include "stages/merge.hpp"
+#include "stages/orphans.hpp"
 #include "stages/plan.hpp"
 #include "stages/poll.hpp"
 #include "stages/submit.hpp"
@@ -33,6 +34,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace batchd {
 namespace {
@@ -42,8 +44,12 @@ constexpr int exit_failed = 1;
 constexpr int exit_unusable = 2;
 constexpr int exit_schema_mismatch = 4;
 
-/// After a stop was asked for, work in flight gets this long; leaving then is safe, because a kill is safe anywhere.
-constexpr auto stop_grace = std::chrono::seconds(30);
+/// After a stop was asked for, work in flight gets this long to come to its end; what can be broken off without loss is, before.
+constexpr auto stop_grace = std::chrono::seconds(27);
+constexpr auto break_off_after = std::chrono::seconds(10);
+/// What is still in flight then is handed back within this: leaving is safe, because a kill is safe anywhere. All in all that
+/// stays below the 30 s after which service managers kill.
+constexpr auto hand_back_grace = std::chrono::seconds(2);
 /// How many shards a stage works on at a time.
 constexpr int uploads_at_once = 2;
 constexpr int submissions_at_once = 4;
@@ -72,6 +78,11 @@ class Application {
   void stop();
   void loop_ended(const std::string& name, std::exception_ptr failure);
   Task<void> leave();
+  /// Gives everything back although work is still in flight, and ends the process.
+  void leave_hard();
+  /// Runs `then` on the loop after a time, unless the timer is cancelled.
+  template <class F>
+  void after(asio::steady_timer& timer, std::chrono::seconds time, F then);
 
   const Config& config_;
   Log& log_;
@@ -100,9 +111,12 @@ class Application {
   std::optional<CredentialWatch> credential_watch_;
   asio::signal_set signals_{loop_, SIGTERM, SIGINT};
   asio::steady_timer grace_{loop_};
+  asio::steady_timer break_off_{loop_};
   bool moved_ = false;  // the operator was told that this database has to be adopted
+  bool stopping_ = false;
   int exit_code_ = exit_stopped;
-  TaskGroup tasks_{loop_.get_executor()};
+  TaskGroup tasks_{loop_.get_executor()};  // the heartbeat and the HTTP server: they last until the others have ended
+  TaskGroup work_{loop_.get_executor()};   // everything that the heartbeat stands for
 };
 
 std::set<std::string> served_models(const Config& config) {
@@ -151,9 +165,15 @@ Application::Application(const Config& config, Log& log, Metrics& metrics, PortW
       providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(session_.trusted()); }),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
-      session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION}, config.lease.ttl) {
+      session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, {}}, config.lease.ttl) {
   for (const auto& [name, provider] : providers_.by_name()) ports_[name] = &wrapper.wrap(*provider);
   make_routes();
+  session_.on_burial = [this] {
+    for (Wakeup* bell :
+         {&bells_.plan, &bells_.upload, &bells_.submit, &bells_.merge, &bells_.close, &bells_.cancel, &bells_.orphans})
+      bell->notify();
+    for (Wakeup& bell : poll_bells_) bell.notify();
+  };
 }
 
 void Application::make_routes() {
@@ -194,11 +214,16 @@ void Application::make_stages() {
   stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
   stages_.emplace_back(std::make_unique<CancelStage>(*context_), 1);
   stages_.emplace_back(std::make_unique<CloseStage>(*context_, close), closes_at_once);
+  for (const auto& [name, provider] : ports_) {
+    stages_.emplace_back(std::make_unique<OrphanStage>(*context_, name, *provider, !close.delete_remote_files), 1);
+  }
   stages_.emplace_back(std::make_unique<SweepStage>(*context_, SweepSettings{config_.retention.settled}), 1);
 }
 
 int Application::run() {
-  tasks_.on_exit = [this](const std::string& name, std::exception_ptr failure) { loop_ended(name, failure); };
+  for (TaskGroup* group : {&tasks_, &work_}) {
+    group->on_exit = [this](const std::string& name, std::exception_ptr failure) { loop_ended(name, failure); };
+  }
   signals_.async_wait([this](const boost::system::error_code& error, int) {
     if (!error) on_signal();
   });
@@ -218,13 +243,13 @@ Task<void> Application::supervise() {
   }
   for (const auto& [stage, loops] : stages_) {
     for (int i = 0; i < loops; ++i) {
-      tasks_.spawn(stage->name(), [s = stage.get(), scout = i == 0] { return s->run(scout); });
+      work_.spawn(stage->name(), [s = stage.get(), scout = i == 0] { return s->run(scout); });
     }
   }
   credential_watch_.emplace(*context_, providers_.credentials());
-  tasks_.spawn("credentials", [this] { return credential_watch_->run(); });
-  tasks_.spawn("listen", [this] { return planner_->listen(); });
-  tasks_.spawn("status", [this] { return reporter_.run(); });
+  work_.spawn("credentials", [this] { return credential_watch_->run(); });
+  work_.spawn("listen", [this] { return planner_->listen(); });
+  work_.spawn("status", [this] { return reporter_.run(); });
   co_await session_.run();
 }
 
@@ -251,7 +276,7 @@ Task<bool> Application::start() {
     std::vector<DeploymentSettings> deployments;
     for (const DeploymentConfig& d : config_.deployments)
       deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
-    co_await store_.publish(session_.term(), deployments);
+    if (!co_await store_.publish(session_.term(), deployments)) co_return false;
     context_ = std::make_unique<StageContext>(StageContext{store_,
                                                            session_,
                                                            clock_,
@@ -276,12 +301,12 @@ Task<bool> Application::start() {
 
 void Application::ask_to_stop() {
   asio::post(loop_, [this] {
-    if (!tasks_.stopping()) on_signal();
+    if (!stopping_) on_signal();
   });
 }
 
 void Application::on_signal() {
-  if (tasks_.stopping()) {
+  if (stopping_) {
     log_.warn("stopped.at_once");
     ::_exit(exit_failed);
   }
@@ -292,15 +317,21 @@ void Application::on_signal() {
   stop();
 }
 
-void Application::stop() {
-  reporter_.stopping();
-  grace_.expires_after(stop_grace);
-  grace_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    log_.error("stop.timed_out", {{"seconds", std::chrono::seconds(stop_grace).count()}});
-    ::_exit(exit_failed);
+template <class F>
+void Application::after(asio::steady_timer& timer, std::chrono::seconds time, F then) {
+  timer.expires_after(time);
+  timer.async_wait([then](const boost::system::error_code& error) {
+    if (!error) then();
   });
-  tasks_.request_stop();
+}
+
+void Application::stop() {
+  if (std::exchange(stopping_, true)) return;
+  reporter_.stopping();
+  after(break_off_, break_off_after, [this] { session_.hand_back(); });
+  after(grace_, stop_grace, [this] { leave_hard(); });
+  work_.request_stop();
+  if (work_.idle()) tasks_.request_stop();
 }
 
 void Application::loop_ended(const std::string& name, std::exception_ptr failure) {
@@ -316,11 +347,20 @@ void Application::loop_ended(const std::string& name, std::exception_ptr failure
     exit_code_ = exit_failed;
     stop();
   }
+  if (!work_.idle()) return;
+  tasks_.request_stop();
   if (!tasks_.idle()) return;
   asio::co_spawn(loop_, leave(), [this](std::exception_ptr) {
     signals_.cancel();
     grace_.cancel();
+    break_off_.cancel();
   });
+}
+
+void Application::leave_hard() {
+  log_.error("stop.timed_out", {{"seconds", std::chrono::seconds(stop_grace).count()}});
+  after(grace_, hand_back_grace, [] { ::_exit(exit_failed); });
+  asio::co_spawn(loop_, leave(), [](std::exception_ptr) { ::_exit(exit_failed); });
 }
 
 Task<void> Application::leave() {
@@ -347,6 +387,7 @@ int serve(const Config& config, Log& log, std::stop_token stop) {
 
 int serve(const Config& config, Log& log, std::stop_token stop, PortWrapper& wrapper) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on files is like a full disk: the write says so
   Metrics metrics(BATCHD_VERSION);
   std::unique_ptr<Application> application;
   try {

@@ -25,6 +25,17 @@ bool take_role(Database& database, Term term, const std::string& role) {
   });
 }
 
+Burial bury(Database& database, Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) {
+  return transact(database, [&](Transaction& tx) {
+    std::int64_t since = -1;
+    if (last) since = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - *last).count();
+    const Milliseconds step{tx.run(queries::mend_clock, ttl.count(), since)[0][0].as<std::int64_t>()};
+    const auto buried = static_cast<int>(tx.run(queries::bury_dead, ttl.count()).affected_rows());
+    if (buried > 0) tx.run(queries::suspect_all_orphans);
+    return Burial{buried, step};
+  });
+}
+
 std::string read_instance(Database& database) {
   return transact(database, [](Transaction& tx) {
     const auto rows = tx.run(queries::instance_id);
@@ -33,13 +44,16 @@ std::string read_instance(Database& database) {
   });
 }
 
-void publish_all(Database& database, const std::vector<DeploymentSettings>& deployments) {
-  transact(database, [&](Transaction& tx) {
-    const auto generation = tx.run(queries::next_generation)[0][0].as<std::int64_t>();
+bool publish_all(Database& database, Term term, const std::vector<DeploymentSettings>& deployments) {
+  return transact(database, [&](Transaction& tx) {
+    const auto next = tx.run(queries::next_generation, term.value);
+    if (next.empty()) return false;
+    const auto generation = next[0][0].as<std::int64_t>();
     for (const DeploymentSettings& d : deployments) {
       tx.run(queries::publish_deployment, d.name, d.provider, d.model, d.enqueued_token_limit, generation);
     }
     tx.run(queries::retire_deployments, generation);
+    return true;
   });
 }
 
@@ -101,9 +115,8 @@ Task<void> PgStore::leave(Term term) {
   });
 }
 
-Task<int> PgStore::bury_dead(Milliseconds ttl) {
-  return run_on(heartbeat_.pool,
-                [&db = heartbeat_.database, ttl] { return static_cast<int>(touch(db, queries::bury_dead, ttl.count())); });
+Task<Burial> PgStore::bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) {
+  return run_on(heartbeat_.pool, [&db = heartbeat_.database, ttl, last] { return bury(db, ttl, last); });
 }
 
 Task<bool> PgStore::hold_role(Term term, std::string_view role) {
@@ -123,19 +136,15 @@ Task<std::string> PgStore::instance_id() {
   return run_on(heartbeat_.pool, [&db = heartbeat_.database] { return read_instance(db); });
 }
 
-Task<void> PgStore::publish(Term, const std::vector<DeploymentSettings>& deployments) {
-  return run([&db = database_, deployments] { publish_all(db, deployments); });
+Task<bool> PgStore::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
+  return run([&db = database_, term, deployments] { return publish_all(db, term, deployments); });
 }
 
-Task<void> PgStore::pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+Task<void> PgStore::pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                                      Milliseconds longest) {
-  return run([&db = database_, name = std::string(deployment), why = std::string(reason), duration, longest] {
-    touch(db, queries::pause_deployment, name, why, duration.count(), longest.count());
+  return run([&db = database_, term, name = std::string(deployment), why = std::string(reason), duration, longest] {
+    touch(db, queries::pause_deployment, name, why, duration.count(), longest.count(), term.value);
   });
-}
-
-Task<void> PgStore::resume_deployment(std::string_view deployment) {
-  return run([&db = database_, name = std::string(deployment)] { touch(db, queries::resume_deployment, name); });
 }
 
 Task<std::vector<std::string>> PgStore::retry_account(std::string_view provider) {

@@ -33,20 +33,20 @@ class PgStore final : public Store {
   Task<std::vector<Unmatched>> unmatched() override;
   Task<void> matched(Term term, const Unmatched& provider) override;
   Task<void> leave(Term term) override;
-  Task<int> bury_dead(Milliseconds ttl) override;
+  Task<Burial> bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) override;
   Task<bool> hold_role(Term term, std::string_view role) override;
   Task<void> drop_role(Term term, std::string_view role) override;
   Task<std::string> instance_id() override;
   Task<bool> has_moved() override;
-  Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
+  Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
 
   Task<std::vector<Flow>> backlog() override;
   Task<std::vector<DeploymentLoad>> deployments() override;
   Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
   Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
-  Task<int> expire_overdue() override;
+  Task<int> expire_overdue(Term term) override;
   Task<void> maintain() override;
-  Task<bool> retire(Milliseconds settled) override;
+  Task<bool> retire(Term term, Milliseconds settled) override;
 
   Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) override;
   Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) override;
@@ -62,10 +62,14 @@ class PgStore final : public Store {
   Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override;
   Task<void> file_ceiling_reached(std::string_view provider) override;
   Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
-  Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+  Task<void> pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                               Milliseconds longest) override;
-  Task<void> resume_deployment(std::string_view deployment) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;
+
+  Task<void> suspect_orphans(std::string_view provider) override;
+  Task<std::optional<OrphanTask>> orphans_due(std::string_view provider) override;
+  Task<FileBooks> file_books(std::string_view provider, const std::vector<ShardId>& shards) override;
+  Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task) override;
 
   Task<StoreGauges> gauges() override;
   Task<std::vector<JobProgress>> jobs(int most) override;

@@ -63,8 +63,9 @@ int fail_unserved(Database& database, Term term, const std::vector<std::string>&
   });
 }
 
-int expire(Database& database) {
-  return transact(database, [](Transaction& tx) {
+int expire(Database& database, Term term) {
+  return transact(database, [&](Transaction& tx) {
+    if (tx.run(queries::holds_plan, term.value).empty()) return 0;
     return tx.run(queries::expire_overdue_queued)[0][0].as<int>() + tx.run(queries::expire_overdue_returned)[0][0].as<int>();
   });
 }
@@ -74,18 +75,24 @@ void keep_house(Database& database) {
   transact(database, [](Transaction& tx) { tx.run(queries::make_partitions); });
 }
 
-bool retire_some(Database& database, Milliseconds settled) {
-  const bool dropped =
-      transact(database, [&](Transaction& tx) { return tx.run(queries::retire_partition, settled.count())[0][0].as<bool>(); });
-  const auto shards = transact(
-      database, [&](Transaction& tx) { return tx.run(queries::retire_shards, settled.count())[0][0].as<std::int64_t>(); });
+/// What a retiring statement returned; nothing when the term is void.
+template <class T>
+T retire_with(Database& database, const char* sql, Term term, Milliseconds settled) {
+  return transact(database, [&](Transaction& tx) {
+    return tx.run(queries::is_alive, term.value).empty() ? T{} : tx.run(sql, settled.count())[0][0].as<T>();
+  });
+}
+
+bool retire_some(Database& database, Term term, Milliseconds settled) {
+  const bool dropped = retire_with<bool>(database, queries::retire_partition, term, settled);
+  const auto shards = retire_with<std::int64_t>(database, queries::retire_shards, term, settled);
   return dropped || shards == 1000;
 }
 
 }  // namespace
 
-Task<bool> PgStore::retire(Milliseconds settled) {
-  return run([&db = database_, settled] { return retire_some(db, settled); });
+Task<bool> PgStore::retire(Term term, Milliseconds settled) {
+  return run([&db = database_, term, settled] { return retire_some(db, term, settled); });
 }
 
 Task<std::vector<Flow>> PgStore::backlog() {
@@ -100,8 +107,8 @@ Task<int> PgStore::fail_unroutable(Term term, const std::vector<std::string>& se
   return run([&db = database_, term, served, after] { return fail_unserved(db, term, served, after); });
 }
 
-Task<int> PgStore::expire_overdue() {
-  return run([&db = database_] { return expire(db); });
+Task<int> PgStore::expire_overdue(Term term) {
+  return run([&db = database_, term] { return expire(db, term); });
 }
 
 Task<void> PgStore::maintain() {

@@ -48,12 +48,18 @@ std::string text_of(const std::optional<Id>& id) {
   return id ? id->value : std::string{};
 }
 
+Shard to_shard(const pqxx::row& row, Term lease) {
+  Shard shard = to_shard(row);
+  shard.lease = lease;
+  return shard;
+}
+
 std::vector<Shard> lease_shards(Database& database, Term term, ShardState state, int most, const std::vector<ShardId>& busy) {
   return transact(database, [&](Transaction& tx) {
     std::vector<Shard> shards;
     const std::string held = array_of(busy, [](ShardId id) { return id.value; });
     for (const auto& row : tx.run(queries::lease_shards, term.value, std::string(to_string(state)), most, held)) {
-      shards.push_back(to_shard(row));
+      shards.push_back(to_shard(row, term));
     }
     return shards;
   });
@@ -62,7 +68,7 @@ std::vector<Shard> lease_shards(Database& database, Term term, ShardState state,
 std::optional<Shard> lease_given(Database& database, Term term, ShardId shard, ShardState state) {
   return transact(database, [&](Transaction& tx) {
     const auto rows = tx.run(queries::lease_one, term.value, shard.value, std::string(to_string(state)));
-    return rows.empty() ? std::nullopt : std::optional(to_shard(rows[0]));
+    return rows.empty() ? std::nullopt : std::optional(to_shard(rows[0], term));
   });
 }
 

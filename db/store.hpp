@@ -12,6 +12,7 @@
 #include "core/types.hpp"
 #include "runtime/task.hpp"
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -22,6 +23,8 @@
 #include <vector>
 
 namespace batchd {
+
+struct FileBooks;  // core/orphan.hpp
 
 /// The database could not do what was asked: away, read-only, timed out. Safe to try again: every verb may run twice.
 class StoreError : public std::runtime_error {
@@ -49,6 +52,12 @@ struct Unmatched {
   std::string provider;
   bool rewound = false;  ///< because commits are known to be lost; else because a replica has just started
   std::string mark;      ///< for matched()
+};
+
+/// What came of looking for dead replicas.
+struct Burial {
+  int replicas = 0;
+  Milliseconds clock_step{0};  ///< by how much the database's clock turned out to have been set, backwards if negative
 };
 
 struct PlannedShard {
@@ -116,6 +125,11 @@ struct StoreGauges {
   std::vector<DeploymentLoad> deployments;
 };
 
+/// That a provider's files are to be looked through.
+struct OrphanTask {
+  std::string mark;  ///< for orphans_swept()
+};
+
 struct JobProgress {
   std::string job;
   std::int64_t queued = 0, in_flight = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0;
@@ -140,8 +154,9 @@ class Store {
   virtual Task<void> matched(Term term, const Unmatched& provider) = 0;
   /// Gives back every lease and role and removes the heartbeat.
   virtual Task<void> leave(Term term) = 0;
-  /// Removes replicas whose heartbeat is older than `ttl`; what they held is free at once. Returns how many.
-  virtual Task<int> bury_dead(Milliseconds ttl) = 0;
+  /// Removes replicas whose heartbeat is older than `ttl`; what they held is free at once. `last` is when this process did so
+  /// last, by its own clock: a clock of the database that was set meanwhile is noticed, and what it had dated is moved along.
+  virtual Task<Burial> bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last = {}) = 0;
   /// True when this term holds the role, now or already.
   virtual Task<bool> hold_role(Term term, std::string_view role) = 0;
   virtual Task<void> drop_role(Term term, std::string_view role) = 0;
@@ -149,8 +164,9 @@ class Store {
   virtual Task<std::string> instance_id() = 0;
   /// True when this database is visibly a copy of the one the instance was made in: it must not act in that one's name.
   virtual Task<bool> has_moved() = 0;
-  /// Makes this configuration the newest generation; deployments not named any more keep their live shards.
-  virtual Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) = 0;
+  /// Makes this configuration the newest generation; deployments not named any more keep their live shards. False when the term
+  /// is void.
+  virtual Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments) = 0;
 
   // Planning ------------------------------------------------------------------------------------------------------------
   /// Folds what producers announced into the counters; returns the flows that have requests waiting or due again.
@@ -162,13 +178,15 @@ class Store {
   /// Settles queued requests that no deployment serves and that have waited longer than `after` as failed (`no_deployment`).
   /// `served` are the models that some deployment serves. Bounded; returns how many.
   virtual Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) = 0;
-  /// Settles queued requests whose deadline has passed as `expired` (code `deadline_passed`). Bounded; returns how many.
-  virtual Task<int> expire_overdue() = 0;
-  /// Makes partitions ahead of the ids, folds counters. Cheap when there is nothing to do.
+  /// Settles queued requests whose deadline has passed as `expired` (code `deadline_passed`), when `term` holds the role `plan`.
+  /// Bounded; returns how many.
+  virtual Task<int> expire_overdue(Term term) = 0;
+  /// Makes partitions ahead of the ids, folds counters. Cheap when there is nothing to do. Without a term, because the outcome is
+  /// the same whoever does it and however often.
   virtual Task<void> maintain() = 0;
   /// Retention: removes a bounded amount of what was settled longer ago than `settled` (a partition of requests with their
-  /// answers and keys, some closed shards). True when there may be more.
-  virtual Task<bool> retire(Milliseconds settled) = 0;
+  /// answers and keys, some closed shards). True when there may be more; nothing when the term is void.
+  virtual Task<bool> retire(Term term, Milliseconds settled) = 0;
 
   // Shards --------------------------------------------------------------------------------------------------------------
   /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, then age). A shard that this
@@ -195,28 +213,41 @@ class Store {
   virtual Task<bool> split(Term term, ShardId shard, const ShardContents& contents, std::vector<IdRange> part, bool trial) = 0;
   virtual Task<Suspicion> suspicion(ShardId shard) = 0;
 
-  /// Tells shards which of their requests were cancelled, up to `most`; returns how many it looked at.
+  /// Tells shards which of their requests were cancelled, up to `most`; returns how many it looked at. Without a term, as that is
+  /// what producers have committed, whoever passes it on.
   virtual Task<std::int64_t> place_wishes(int most) = 0;
   /// Up to `most` batches with cancelled requests that nobody has acted upon.
   virtual Task<std::vector<WishedBatch>> wished_batches(int most) = 0;
-  /// What was cancelled in a batch has been acted upon.
+  /// What was cancelled in a batch has been acted upon; a wish that came later than `batch` was read stays, so that no term is
+  /// needed.
   virtual Task<void> forget_wished(const WishedBatch& batch) = 0;
 
   /// Submitted shards of a provider.
   virtual Task<std::vector<LiveBatch>> live_batches(std::string_view provider) = 0;
-  /// A provider holds as many files as it may: the oldest that wait there to be deleted are due at once.
+  /// A provider holds as many files as it may: the oldest that wait there to be deleted are due at once. A fact about the
+  /// provider, true whoever brings it.
   virtual Task<void> file_ceiling_reached(std::string_view provider) = 0;
-  /// Notes the provider's word for batches still running (shown by status; decides nothing).
+  /// Notes the provider's word for batches still running (shown by status; decides nothing). Nothing when the term is void.
   virtual Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) = 0;
 
   /// Stops new submissions of a deployment for `duration` (zero: until resumed), with a reason from a closed set. A pause under
-  /// way stays as it is; one that follows another soon lasts twice as long, up to `longest`.
-  virtual Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+  /// way stays as it is; one that follows another soon lasts twice as long, up to `longest`. Nothing when the term is void.
+  virtual Task<void> pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                                       Milliseconds longest) = 0;
-  virtual Task<void> resume_deployment(std::string_view deployment) = 0;
   /// A provider's credential is another one now: lifts the pauses that its account's failures made, and makes due what waits
-  /// there after a failure. Returns the deployments that had such failures.
+  /// there after a failure. Returns the deployments that had such failures. Without a term: the worst that it costs is a probe.
   virtual Task<std::vector<std::string>> retry_account(std::string_view provider) = 0;
+
+  // Files at a provider -------------------------------------------------------------------------------------------------
+  /// A provider may hold files that no shard will ever know of: an upload's answer was lost, or its replica died.
+  virtual Task<void> suspect_orphans(std::string_view provider) = 0;
+  /// Whether the provider's files are to be looked through now; never while its list and the books may not agree.
+  virtual Task<std::optional<OrphanTask>> orphans_due(std::string_view provider) = 0;
+  /// What the books say about files named after these shards.
+  virtual Task<FileBooks> file_books(std::string_view provider, const std::vector<ShardId>& shards) = 0;
+  /// They have been looked through: the next time is in an hour, or soon when there was a suspicion of late. Nothing when the
+  /// term is void or there is a new suspicion.
+  virtual Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task) = 0;
 
   // Looking -------------------------------------------------------------------------------------------------------------
   virtual Task<StoreGauges> gauges() = 0;

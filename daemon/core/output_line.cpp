@@ -106,6 +106,18 @@ bool is_transient(int status) {
   return status < 400 || status == 408 || status == 409 || status == 429 || status >= 500;
 }
 
+bool speaks_of_account(std::string_view error) {
+  if (!is_json_object(error)) return false;
+  for (const char* name : {"code", "type"}) {
+    const std::string text = text_of(find_member(error, name));
+    for (const char* account :
+         {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated"}) {
+      if (text == account) return true;
+    }
+  }
+  return false;
+}
+
 void read_http_answer(const RawResponse& response, LineReading& reading) {
   Settlement& settled = reading.settlement;
   const int status = read_status(response.status_code);
@@ -130,14 +142,17 @@ void read_http_answer(const RawResponse& response, LineReading& reading) {
   const std::string status_text = std::to_string(status);
   settled.error =
       normalise_error(error.value_or("{}"), "http_" + status_text, "the provider answered with status " + status_text);
-  reading.verdict = is_transient(status) ? Verdict::retry : Verdict::permanent;
+  reading.account = speaks_of_account(error.value_or("{}"));
+  const Verdict by_status = is_transient(status) ? Verdict::retry : Verdict::permanent;
+  reading.verdict = reading.account ? Verdict::free_retry : by_status;
 }
 
 void read_other_failure(std::string_view error, LineReading& reading) {
   const std::string code = is_json_object(error) ? text_of(find_member(error, "code")) : "";
   reading.settlement.error =
       normalise_error(error.empty() ? "{}" : error, "no_answer", "the line has neither a response nor an error");
-  reading.verdict = code == "batch_cancelled" ? Verdict::free_retry : Verdict::retry;
+  reading.account = speaks_of_account(error);
+  reading.verdict = reading.account || code == "batch_cancelled" ? Verdict::free_retry : Verdict::retry;
   if (code == "batch_expired") reading.settlement.outcome = Outcome::expired;
 }
 

@@ -13,13 +13,15 @@ namespace batchd {
 enum class Verdict {
   success,     ///< a 2xx with an answer
   retry,       ///< used an attempt, may go round again
-  free_retry,  ///< goes round again at no cost: it was cancelled before it ran
+  free_retry,  ///< goes round again at no cost: it was cancelled before it ran, or the account could not pay for it
   permanent,   ///< will fail the same way every time
 };
 
 struct LineReading {
   CustomId id;
   Verdict verdict = Verdict::retry;
+  /// The line speaks of the account's credit or standing, whatever its status: it says nothing about the request.
+  bool account = false;
   /// Complete for `success` and `permanent`; for a retry, what it becomes when the attempts are used up.
   Settlement settlement;
 };

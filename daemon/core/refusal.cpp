@@ -28,7 +28,9 @@ Fault fault_of(std::string_view code, std::string_view message) {
   if (code.empty() && message.empty()) return Fault::passing;
   if (is_one_of(code, {"internal_error", "server_error", "internalFailure", "serviceUnavailable"})) return Fault::passing;
   if (mentions(code, message, {"token_limit_exceeded"})) return Fault::quota;
-  if (mentions(code, message, {"model_not_found", "insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}) ||
+  if (mentions(
+          code, message,
+          {"model_not_found", "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated"}) ||
       is_one_of(code, {"DeploymentNotFound", "input_no_permissions"})) {
     return Fault::account;
   }

@@ -22,6 +22,23 @@ std::string input_file_name(std::string_view instance, ShardId shard, int attemp
   return "batchd-" + std::string(instance) + '-' + std::to_string(shard.value) + '-' + std::to_string(attempt) + ".jsonl";
 }
 
+std::optional<InputFileName> parse_input_file_name(std::string_view name) {
+  constexpr std::string_view prefix = "batchd-";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  const std::string_view rest = name.substr(prefix.size());
+  const auto dash = rest.find('-');
+  if (dash == 0 || dash == std::string_view::npos) return std::nullopt;
+  InputFileName read;
+  read.instance = rest.substr(0, dash);
+  const char* const end = rest.data() + rest.size();
+  const auto [stop, shard_error] = std::from_chars(rest.data() + dash + 1, end, read.shard.value);
+  if (shard_error != std::errc{} || stop == end || read.shard.value <= 0) return std::nullopt;
+  const auto [after, attempt_error] = std::from_chars(stop + 1, end, read.attempt);
+  if (attempt_error != std::errc{} || read.attempt <= 0 || input_file_name(read.instance, read.shard, read.attempt) != name)
+    return std::nullopt;
+  return read;
+}
+
 std::map<std::string, std::string> batch_metadata(std::string_view instance, ShardId shard, int attempt) {
   return {{"batchd_instance", std::string(instance)},
           {"batchd_shard", std::to_string(shard.value)},

@@ -78,6 +78,8 @@ struct Shard {
   bool hurried = false;
   /// It is older than a loss of commits: it may have been answered, and merged, in what is forgotten.
   bool doubtful = false;
+  /// The term under which it was leased: whatever follows from having it is done and written under that term or not at all.
+  Term lease;
 };
 
 // Events ------------------------------------------------------------------------------------------------------------

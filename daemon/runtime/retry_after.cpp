@@ -56,7 +56,11 @@ std::optional<Milliseconds> parse_retry_after(const HttpHeaders& headers, std::c
   if (!text) return std::nullopt;
   if (const auto seconds = parse_number<double>(trimmed(*text))) return capped(*seconds * 1000);
   if (const auto date = parse_http_date(trimmed(*text))) {
-    return capped(static_cast<double>((*date - std::chrono::floor<Milliseconds>(now)).count()));
+    // The answer's own Date is by the same clock as the date in it; ours may be hours off, or just have been set.
+    const auto dated = find_header(headers, "date");
+    const auto sent = dated ? parse_http_date(trimmed(*dated)) : std::nullopt;
+    const auto from = sent ? std::chrono::sys_time<Milliseconds>(*sent) : std::chrono::floor<Milliseconds>(now);
+    return capped(static_cast<double>((*date - from).count()));
   }
   return std::nullopt;
 }

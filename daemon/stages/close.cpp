@@ -15,7 +15,7 @@ Task<void> CloseStage::step(Shard shard) {
     }
     for (const auto& file : {shard.input_file, shard.output_file, shard.error_file}) {
       if (!file) continue;
-      if (!context_.session.trusted()) co_return;
+      if (!context_.session.trusted(shard.lease)) co_return;
       const auto deleted = co_await provider->delete_file(*file);
       if (deleted.has_error()) {
         co_await delay(shard, "delete_file", deleted.error());

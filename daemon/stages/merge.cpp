@@ -44,7 +44,7 @@ Task<std::optional<ProviderError>> MergeStage::read_answers(const Shard& shard, 
   }
   if (failed || merger.lost()) co_return failed;
   merger.weigh();
-  if (merger.account_failure()) co_await pause_lane(shard, *merger.account_failure(), "account");
+  if (merger.lane_failure()) co_await pause_lane(shard, *merger.lane_failure(), "account");
   co_await merger.finish();
   co_return failed;
 }

@@ -1,5 +1,8 @@
 #include "stages/merger.hpp"
 
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
 #include <numeric>
 
 namespace batchd {
@@ -93,6 +96,9 @@ void Merger::take(const LineSplitter::Line& line) {
 
 void Merger::weigh_failure(const LineReading& reading) {
   const int status = reading.settlement.status_code.value_or(0);
+  if (reading.account && !unpaid_) {
+    unpaid_ = ProviderError{ErrorKind::account, status, "account", reading.settlement.error, std::nullopt};
+  }
   if (failures_++ == 0) {
     common_status_ = status;
     common_error_ = reading.settlement.error;
@@ -162,11 +168,13 @@ Task<void> Merger::cut_off(std::int64_t count, bool trial) {
     }
   }
   contents_.decided = seen_;
-  const bool held = co_await context_.store.split(context_.session.term(), shard_.id, contents_, std::move(part), trial);
+  const bool held = co_await context_.store.split(shard_.lease, shard_.id, contents_, std::move(part), trial);
   if (!held) lost_ = true;
 }
 
 Task<void> Merger::write_when_full() {
+  // What is written stays, and the rest is read again by whoever goes on.
+  if (context_.session.handing_back()) throw boost::system::system_error(boost::asio::error::operation_aborted);
   const std::size_t rows = chunk_.settled.size() + chunk_.returned.size();
   if (rows >= settings_.chunk_rows || chunk_bytes_ >= settings_.chunk_bytes) co_await write();
 }
@@ -178,7 +186,7 @@ Task<void> Merger::write() {
   writing_counts_ = std::exchange(chunk_counts_, Counts{});
   chunk_bytes_ = 0;
   SettleChunk chunk = std::exchange(chunk_, SettleChunk{});
-  Task<bool> settling = context_.store.settle(context_.session.term(), shard_.id, contents_, std::move(chunk));
+  Task<bool> settling = context_.store.settle(shard_.lease, shard_.id, contents_, std::move(chunk));
   co_await writing_.start(std::move(settling));
 }
 

@@ -40,6 +40,8 @@ class Merger {
   std::int64_t undecided() const { return static_cast<std::int64_t>(seen_.size() - seen_.count()); }
   /// Set when every line that was read says the same about the account rather than about its request: nobody is to pay for that.
   const std::optional<ProviderError>& account_failure() const { return account_failure_; }
+  /// Why the lane is to stop: that, or because at least one line speaks of an account that could not pay for its request.
+  const std::optional<ProviderError>& lane_failure() const { return account_failure_ ? account_failure_ : unpaid_; }
   void report() const;
 
  private:
@@ -74,6 +76,7 @@ class Merger {
   std::optional<int> common_status_;           // of all failures so far; 0 once they differ
   std::string common_error_;
   std::optional<ProviderError> account_failure_;
+  std::optional<ProviderError> unpaid_;
   Background<bool> writing_;
   bool lost_ = false;
 };

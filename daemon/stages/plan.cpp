@@ -51,7 +51,7 @@ Task<void> PlanStage::settle_hopeless() {
   std::vector<std::string> served;
   const std::vector<DeploymentLoad> loads = co_await context_.store.deployments();
   for (const DeploymentLoad& load : loads) served.push_back(load.model);
-  const int expired = co_await context_.store.expire_overdue();
+  const int expired = co_await context_.store.expire_overdue(context_.session.term());
   const int unroutable = co_await context_.store.fail_unroutable(context_.session.term(), served, settings_.unroutable_after);
   if (expired > 0) {
     context_.metrics.requests_settled(Outcome::expired, expired);

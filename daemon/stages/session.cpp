@@ -36,6 +36,7 @@ Task<void> Session::beat() {
       term_.reset();
     }
   }
+  if (left_) co_return;
   if (!term_) {
     const Term term = co_await store_.join(self_);
     const std::string instance = co_await store_.instance_id();
@@ -48,11 +49,17 @@ Task<void> Session::beat() {
     log_.info("replica.joined", {{"term", term.value}});
   }
   trusted_until_ = asked + ttl_ * 2 / 3;
-  const int buried = co_await store_.bury_dead(ttl_);
-  if (buried > 0) log_.warn("replica.buried", {{"replicas", buried}});
+  const Burial burial = co_await store_.bury_dead(ttl_, last_burial_);
+  last_burial_ = asked;
+  if (burial.replicas > 0) {
+    log_.warn("replica.buried", {{"replicas", burial.replicas}});
+    if (on_burial) on_burial();
+  }
+  if (burial.clock_step.count() != 0) log_.warn("database.clock_set", {{"by_ms", burial.clock_step.count()}});
 }
 
 Task<void> Session::leave() {
+  left_ = true;
   if (!term_) co_return;
   const Term term = *term_;
   term_.reset();

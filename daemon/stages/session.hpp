@@ -9,6 +9,7 @@
 #include "metrics.hpp"
 #include "runtime/clock.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -21,16 +22,24 @@ class Session {
 
   /// True while this replica may act: its heartbeat was renewed less than two thirds of the ttl ago.
   bool trusted() const { return term_ && clock_.now() < trusted_until_; }
+  /// The same for what was leased under a term: true only while that is still the present one.
+  bool trusted(Term lease) const { return trusted() && *term_ == lease; }
   /// The present term; only meaningful while `trusted()`.
   Term term() const { return term_.value_or(Term{}); }
 
   /// Joins when there is no term, else renews it, and buries replicas that stopped renewing. Throws StoreError; and
   /// std::runtime_error when the database was adopted as another instance since this process joined first.
   Task<void> beat();
+  /// Called when others were found dead: their shards and roles are free now. Set before run().
+  std::function<void()> on_burial;
   /// Beats for ever, three times a ttl.
   Task<void> run();
-  /// Gives everything back; after run() has ended.
+  /// Gives everything back, for good; whatever is still under way counts as abandoned.
   Task<void> leave();
+
+  /// The process is about to end: steps that take long and lose nothing by being broken off do so at their next pause.
+  void hand_back() { handing_back_ = true; }
+  bool handing_back() const { return handing_back_; }
 
  private:
   Store& store_;
@@ -42,6 +51,9 @@ class Session {
   std::string instance_;  // under which everything of this process is named
   std::optional<Term> term_;
   Clock::TimePoint trusted_until_{};
+  std::optional<Clock::TimePoint> last_burial_;
+  bool handing_back_ = false;
+  bool left_ = false;
 };
 
 }  // namespace batchd

@@ -100,7 +100,7 @@ Task<void> Stage::step(Shard) {
 
 Task<SaveResult> Stage::advance(Shard& shard, const ShardEvent& event, bool keep_lease) {
   Shard next = batchd::apply(shard, event);
-  const SaveResult result = co_await context_.store.save(context_.session.term(), shard, next, keep_lease);
+  const SaveResult result = co_await context_.store.save(shard.lease, shard, next, keep_lease);
   if (result == SaveResult::lost) {
     context_.metrics.lease_lost();
     context_.log.warn("shard.lease_lost", {{"shard", shard.id.value}, {"state", to_string(shard.state)}});
@@ -142,13 +142,13 @@ Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError
 Task<void> Stage::postpone(Shard& shard, Milliseconds later) {
   Shard next = shard;
   next.due_in = later;
-  co_await context_.store.save(context_.session.term(), shard, next);
+  co_await context_.store.save(shard.lease, shard, next);
   note_due(next);
 }
 
 Task<void> Stage::pause_lane(const Shard& shard, const ProviderError& error, std::string_view reason) {
   const Milliseconds probe_in = retry_delay(shard, error);
-  co_await context_.store.pause_deployment(shard.deployment, reason, probe_in, context_.backoff.max);
+  co_await context_.store.pause_deployment(shard.lease, shard.deployment, reason, probe_in, context_.backoff.max);
   context_.log.error("lane.paused", {{"deployment", shard.deployment},
                                      {"reason", reason},
                                      {"status", error.status},

@@ -31,7 +31,7 @@ struct Route {
 
 /// The bells of the loops, by what they wait for.
 struct Bells {
-  Wakeup plan, upload, submit, merge, close, cancel;
+  Wakeup plan, upload, submit, merge, close, cancel, orphans;
 };
 
 /// The shards that steps of this process are working on: a lease of ours that is not among them was dropped by a failure.
@@ -70,6 +70,14 @@ struct StageContext {
   const std::map<std::string, Route>& routes;         ///< by deployment
   std::string instance;                               ///< this instance's id, part of every remote name
   BackoffPolicy backoff;
+  /// Providers where a file may have been left that no shard knows of; the stage that looks for them passes it on.
+  std::set<std::string> suspected{};
+
+  /// An upload's answer was lost, or a file did not go when it was told to.
+  void suspect_orphans(const std::string& provider) {
+    suspected.insert(provider);
+    bells.orphans.notify();
+  }
 
   /// The provider of a shard, or null when the configuration does not know it (any more).
   Provider* provider_of(const Shard& shard) const {

@@ -88,7 +88,7 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
 }
 
 Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
-  if (!context_.session.trusted()) {
+  if (!context_.session.trusted(shard.lease)) {
     // The announcement took so long that others may have judged us dead. Nothing was sent; say so if we still may.
     const ShardEvent event = NotCreated{
         ProviderError{ErrorKind::not_sent, 0, "lease_expired", "not sent: the lease had run out", {}}, Milliseconds{0}};
@@ -167,13 +167,14 @@ Task<void> SubmitStage::not_found(Shard& shard, Provider& provider) {
 }
 
 Task<void> SubmitStage::fence(Shard& shard, Provider& provider) {
-  if (!context_.session.trusted()) co_return;
+  if (!context_.session.trusted(shard.lease)) co_return;
   const auto deleted = co_await provider.delete_file(*shard.input_file);
   if (deleted.has_error()) {
     co_await delay(shard, "fence", deleted.error());
     co_return;
   }
   context_.log.warn("submission.fenced", {{"shard", shard.id.value}, {"attempt", shard.attempt}, {"looks", shard.looks + 1}});
+  context_.suspect_orphans(shard.provider);
   co_await advance(shard, Fenced{});
   context_.bells.upload.notify();
 }

@@ -15,7 +15,7 @@ Task<int> SweepStage::run_once() {
   if (!ours) co_return 0;
   co_await context_.store.maintain();
   if (context_.clock.now() - retired_ >= std::min(settings_.settled, longest_retire_interval)) {
-    const bool more = co_await context_.store.retire(settings_.settled);
+    const bool more = co_await context_.store.retire(context_.session.term(), settings_.settled);
     if (more) co_return 1;
     retired_ = context_.clock.now();
   }

@@ -6,6 +6,7 @@
 #include "core/tokens.hpp"
 
 #include <algorithm>
+#include <exception>
 
 namespace batchd {
 namespace {
@@ -97,7 +98,7 @@ Task<bool> UploadStage::settle_rejected(const Shard& shard, ShardContents& conte
   }
   const auto rejected = static_cast<std::int64_t>(chunk.settled.size());
   const auto returned = static_cast<std::int64_t>(chunk.returned.size());
-  const bool held = co_await context_.store.settle(context_.session.term(), shard.id, contents, std::move(chunk));
+  const bool held = co_await context_.store.settle(shard.lease, shard.id, contents, std::move(chunk));
   if (!held) {
     context_.metrics.lease_lost();
     co_return false;
@@ -109,17 +110,15 @@ Task<bool> UploadStage::settle_rejected(const Shard& shard, ShardContents& conte
 }
 
 Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
-  if (!context_.session.trusted()) co_return;
+  if (!context_.session.trusted(shard.lease)) co_return;
   const std::string name = input_file_name(context_.instance, shard.id, shard.attempt);
   const auto uploaded = co_await route.provider->upload(draft.file.path(), name);
   if (uploaded.has_value()) {
-    // A single request may be estimated above the whole limit; it must still be let try when nothing else is enqueued.
-    const ShardEvent event = Uploaded{uploaded->id, draft.file.size(), std::min(draft.tokens, route.limit)};
-    co_await advance(shard, event);
-    context_.bells.submit.notify();
+    co_await record(shard, route, draft, *uploaded);
     co_return;
   }
   const ProviderError& error = uploaded.error();
+  if (error.kind == ErrorKind::unknown) context_.suspect_orphans(shard.provider);
   if (error.kind == ErrorKind::permanent) {
     const ShardEvent event = Refused{error};
     co_await advance(shard, event);
@@ -128,9 +127,26 @@ Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
   }
   if (error.kind == ErrorKind::file_slots) {
     co_await context_.store.file_ceiling_reached(shard.provider);
+    context_.suspect_orphans(shard.provider);
     context_.bells.close.notify();
   }
   co_await delay(shard, "upload", error);
+}
+
+Task<void> UploadStage::record(Shard& shard, const Route& route, const Draft& draft, const RemoteFile& file) {
+  // A single request may be estimated above the whole limit; it must still be let try when nothing else is enqueued.
+  const ShardEvent event = Uploaded{file.id, draft.file.size(), std::min(draft.tokens, route.limit)};
+  // Until it is recorded, nobody knows of the file: neither when the lease turns out to be lost, nor when the database does.
+  SaveResult recorded = SaveResult::lost;
+  std::exception_ptr failed;
+  try {
+    recorded = co_await advance(shard, event);
+  } catch (const StoreError&) {
+    failed = std::current_exception();
+  }
+  if (recorded == SaveResult::lost) context_.suspect_orphans(shard.provider);
+  if (failed) std::rethrow_exception(failed);
+  context_.bells.submit.notify();
 }
 
 }  // namespace batchd

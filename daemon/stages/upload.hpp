@@ -29,6 +29,7 @@ class UploadStage final : public Stage {
   Task<void> write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url, Draft& draft);
   Task<bool> settle_rejected(const Shard& shard, ShardContents& contents, const Draft& draft);
   Task<void> send(Shard& shard, const Route& route, Draft& draft);
+  Task<void> record(Shard& shard, const Route& route, const Draft& draft, const RemoteFile& file);
 
   Spool& spool_;
 };

@@ -42,8 +42,13 @@ SELECT shard, members, file_bytes
 FROM batchd.plan_shard($1::bigint, $2, $3, $4, $5::bigint[], $6::bigint, $7::bigint, $8::int, $9::double precision);
 
 -- name: holds_plan
--- Locks the role `plan` for this transaction; no row when the term does not hold it.
-SELECT FROM batchd.role WHERE name = 'plan' AND owner = $1::bigint FOR NO KEY UPDATE;
+-- Locks the role `plan` for this transaction; no row when the term does not hold it, or is void.
+SELECT FROM batchd.role r WHERE r.name = 'plan' AND r.owner = $1::bigint
+  AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint) FOR NO KEY UPDATE OF r;
+
+-- name: is_alive
+-- Whether a term stands; no row when it is void.
+SELECT FROM batchd.replica WHERE term = $1::bigint;
 
 -- name: fail_unroutable_queued
 -- Settles queued requests of models that nobody serves and that have waited longer than so many milliseconds.

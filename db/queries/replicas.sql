@@ -16,6 +16,10 @@ UPDATE batchd.role SET owner = NULL WHERE owner = $1::bigint;
 -- Ends a term.
 DELETE FROM batchd.replica WHERE term = $1::bigint;
 
+-- name: mend_clock
+-- Notices that the database's clock was set, and moves along what it had dated; by how many milliseconds, 0 nearly always.
+SELECT (1000 * extract(epoch FROM batchd.mend_clock($1::bigint * interval '1 ms', nullif($2::bigint, -1) * interval '1 ms')))::bigint;
+
 -- name: bury_dead
 -- Ends the terms of replicas that have not been heard of for so many milliseconds; what they held is free by that alone.
 DELETE FROM batchd.replica WHERE heartbeat_at < clock_timestamp() - $1::bigint * interval '1 ms';
@@ -44,8 +48,9 @@ SELECT id FROM batchd.instance;
 SELECT batchd.has_moved();
 
 -- name: next_generation
--- The number of the configuration that is being published; one publisher at a time.
-SELECT coalesce(max(generation), 0) + 1 FROM batchd.deployment, pg_advisory_xact_lock(hashtext('batchd.publish'));
+-- The number of the configuration that is being published; one publisher at a time, and none whose term is void.
+SELECT coalesce(max(d.generation), 0) + 1 FROM pg_advisory_xact_lock(hashtext('batchd.publish')) LEFT JOIN batchd.deployment d ON true
+HAVING EXISTS (SELECT FROM batchd.replica p WHERE p.term = $1::bigint);
 
 -- name: publish_deployment
 -- Makes a deployment part of the newest configuration; what it has reserved and why it is paused stay.
@@ -66,11 +71,8 @@ SET paused_until = CASE WHEN $3::bigint = 0 THEN 'infinity' ELSE clock_timestamp
 FROM (SELECT name, CASE WHEN clock_timestamp() < paused_until + 2 * paused_for
                         THEN least(2 * paused_for, greatest($3::bigint, $4::bigint) * interval '1 ms')
                         ELSE $3::bigint * interval '1 ms' END AS length FROM batchd.deployment) n
-WHERE d.name = $1 AND n.name = d.name AND ($3::bigint = 0 OR NOT coalesce(d.paused_until > clock_timestamp(), false));
-
--- name: resume_deployment
--- Lets submissions go on.
-UPDATE batchd.deployment SET paused_until = NULL, pause_reason = NULL WHERE name = $1 AND paused_until IS NOT NULL;
+WHERE d.name = $1 AND n.name = d.name AND ($3::bigint = 0 OR NOT coalesce(d.paused_until > clock_timestamp(), false))
+  AND EXISTS (SELECT FROM batchd.replica p WHERE p.term = $5::bigint);
 
 -- name: lift_account_pauses
 -- Ends what failures of a provider's account have paused, or had paused until a moment ago; a person's pause stays.

@@ -1,12 +1,13 @@
 -- Shards: leasing, saving, members.
 
 -- name: lease_shards
--- Leases due shards of a state that nobody alive holds (or this term, but is not busy with), best first, to a living term; none in
--- a database that is visibly a copy: what its shards name belongs to the original.
+-- Leases due shards of a state that nobody alive holds (or this term), best first, to a living term; none that this process is busy
+-- with, be it under an earlier term, and none in a database that is visibly a copy: what its shards name belongs to the original.
 WITH best AS (
   SELECT s.id FROM batchd.shard s
   WHERE s.state = $2 AND s.state <> 'closed' AND s.due_at <= clock_timestamp()
-    AND (s.owner IS NULL OR (s.owner = $1::bigint AND s.id <> ALL ($4::bigint[]))
+    AND s.id <> ALL ($4::bigint[])
+    AND (s.owner IS NULL OR s.owner = $1::bigint
          OR NOT EXISTS (SELECT FROM batchd.replica o WHERE o.term = s.owner))
     AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint) AND NOT batchd.has_moved()
   ORDER BY s.priority DESC, s.deadline, s.id LIMIT $3::int FOR NO KEY UPDATE SKIP LOCKED

@@ -66,13 +66,13 @@ Task<void> FailingStore::matched(Term term, const Unmatched& provider) {
 Task<void> FailingStore::leave(Term term) {
   return around("store.leave", store_.leave(term));
 }
-Task<int> FailingStore::bury_dead(Milliseconds ttl) {
-  return around("store.bury_dead", store_.bury_dead(ttl));
+Task<Burial> FailingStore::bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) {
+  return around("store.bury_dead", store_.bury_dead(ttl, last));
 }
 Task<bool> FailingStore::hold_role(Term term, std::string_view role) {
   return around("store.hold_role", store_.hold_role(term, role));
 }
-Task<void> FailingStore::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
+Task<bool> FailingStore::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
   return around("store.publish", store_.publish(term, deployments));
 }
 
@@ -85,14 +85,14 @@ Task<std::optional<PlannedShard>> FailingStore::plan(Term term, const PlanOrder&
 Task<int> FailingStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
   return around("store.fail_unroutable", store_.fail_unroutable(term, served, after));
 }
-Task<int> FailingStore::expire_overdue() {
-  return around("store.expire_overdue", store_.expire_overdue());
+Task<int> FailingStore::expire_overdue(Term term) {
+  return around("store.expire_overdue", store_.expire_overdue(term));
 }
 Task<void> FailingStore::maintain() {
   return around("store.maintain", store_.maintain());
 }
-Task<bool> FailingStore::retire(Milliseconds settled) {
-  return around("store.retire", store_.retire(settled));
+Task<bool> FailingStore::retire(Term term, Milliseconds settled) {
+  return around("store.retire", store_.retire(term, settled));
 }
 
 Task<std::vector<Shard>> FailingStore::lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) {
@@ -131,12 +131,19 @@ Task<void> FailingStore::file_ceiling_reached(std::string_view provider) {
 Task<void> FailingStore::note_status(Term term, const std::vector<LiveBatch>& batches) {
   return around("store.note_status", store_.note_status(term, batches));
 }
-Task<void> FailingStore::pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+Task<void> FailingStore::pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                                           Milliseconds longest) {
-  return around("store.pause_deployment", store_.pause_deployment(deployment, reason, duration, longest));
+  return around("store.pause_deployment", store_.pause_deployment(term, deployment, reason, duration, longest));
 }
 Task<std::vector<std::string>> FailingStore::retry_account(std::string_view provider) {
   return around("store.retry_account", store_.retry_account(provider));
+}
+
+Task<void> FailingStore::suspect_orphans(std::string_view provider) {
+  return around("store.suspect_orphans", store_.suspect_orphans(provider));
+}
+Task<void> FailingStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task) {
+  return around("store.orphans_swept", store_.orphans_swept(term, provider, task));
 }
 
 }  // namespace batchd::fault

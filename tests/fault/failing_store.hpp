@@ -2,6 +2,7 @@
 // commit. A verb that is new to db/store.hpp must be given its place here, or this does not compile.
 #pragma once
 
+#include "core/orphan.hpp"
 #include "db/store.hpp"
 #include "fault/failpoints.hpp"
 
@@ -15,16 +16,16 @@ class FailingStore : public Store {
   Task<Standing> heartbeat(Term term) override;
   Task<void> matched(Term term, const Unmatched& provider) override;
   Task<void> leave(Term term) override;
-  Task<int> bury_dead(Milliseconds ttl) override;
+  Task<Burial> bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) override;
   Task<bool> hold_role(Term term, std::string_view role) override;
-  Task<void> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
+  Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
 
   Task<std::vector<Flow>> backlog() override;
   Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
   Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
-  Task<int> expire_overdue() override;
+  Task<int> expire_overdue(Term term) override;
   Task<void> maintain() override;
-  Task<bool> retire(Milliseconds settled) override;
+  Task<bool> retire(Term term, Milliseconds settled) override;
 
   Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) override;
   Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) override;
@@ -36,9 +37,11 @@ class FailingStore : public Store {
   Task<void> forget_wished(const WishedBatch& batch) override;
   Task<void> file_ceiling_reached(std::string_view provider) override;
   Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
-  Task<void> pause_deployment(std::string_view deployment, std::string_view reason, Milliseconds duration,
+  Task<void> pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                               Milliseconds longest) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;
+  Task<void> suspect_orphans(std::string_view provider) override;
+  Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task) override;
 
   // Nothing is committed here.
   Task<std::string> instance_id() override { return store_.instance_id(); }
@@ -48,6 +51,10 @@ class FailingStore : public Store {
   Task<Suspicion> suspicion(ShardId shard) override { return store_.suspicion(shard); }
   Task<std::vector<WishedBatch>> wished_batches(int most) override { return store_.wished_batches(most); }
   Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override { return store_.live_batches(provider); }
+  Task<std::optional<OrphanTask>> orphans_due(std::string_view provider) override { return store_.orphans_due(provider); }
+  Task<FileBooks> file_books(std::string_view provider, const std::vector<ShardId>& shards) override {
+    return store_.file_books(provider, shards);
+  }
   Task<StoreGauges> gauges() override { return store_.gauges(); }
   Task<std::vector<JobProgress>> jobs(int most) override { return store_.jobs(most); }
   Task<void> ping() override { return store_.ping(); }
@@ -56,7 +63,6 @@ class FailingStore : public Store {
 
   // The daemon does not call these; whoever makes it do so gives them points.
   Task<void> drop_role(Term, std::string_view) override { no_point("drop_role"); }
-  Task<void> resume_deployment(std::string_view) override { no_point("resume_deployment"); }
 
  private:
   [[noreturn]] static void no_point(const char* verb);

@@ -39,6 +39,8 @@ constexpr std::array store_verbs{
     "store.retry_account",
     "store.matched",
     "store.pause_deployment",
+    "store.suspect_orphans",
+    "store.orphans_swept",
     "store.save.uploaded",
     "store.save.given_up",
     "store.save.file_lost",

@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from login_server import Gate, Login, answer, refusal  # noqa: E402
-from stack import Stack, chat, until  # noqa: E402
+from stack import Stack, asking_for, chat, until  # noqa: E402
 
 PAUSED = 'batchd_lane_paused{deployment="mini",reason="account"}'
 SEEN = 'base_delay = "10s"\nmax_delay = "10s"\nsettle_window = "1s"'  # long enough for a pause to be seen among the metrics
@@ -237,6 +237,59 @@ class Lanes(Auth):
         self.door.keys = {"new-key"}
         self.answered(100)
         self.assertTrue(daemon.saw("credential.reread"))
+
+
+class Accounts(Auth):
+    """Every fault of an account that PROTOCOL.md knows, wherever it shows: the lane stops, nobody loses an attempt, and it goes on."""
+
+    REFUSALS = (("create_batch", 429, "insufficient_quota"), ("create_batch", 400, "billing_hard_limit_reached"), ("create_batch", 402, "payment_required"),
+                ("create_batch", 404, "DeploymentNotFound"), ("create_batch", 400, "model_not_found"), ("create_batch", 401, "invalid_api_key"),
+                ("create_batch", 403, "forbidden"), ("upload", 429, "insufficient_quota"), ("upload", 401, "account_deactivated"),
+                ("upload", 403, "forbidden"), ("download", 401, "invalid_api_key"), ("download", 403, "forbidden"))
+
+    def test_each_refusal_pauses_the_lane_and_a_later_probe_goes_through(self):
+        for operation, status, code in self.REFUSALS:
+            with self.subTest(f"{operation} {status} {code}"):
+                self.afresh()
+                self.gate(keys=["canary-key"])
+                self.fault(operation=operation, fault="respond", status=status, body={"error": {"code": code, "message": f"told {code}"}}, times=2)
+                daemon = self.serve()
+                self.enqueue([chat(f"prompt {i}") for i in range(5)])
+                self.answered(5)
+                self.assertEqual(status, daemon.saw("lane.paused")[0]["status"])
+                until("the metric", lambda: not daemon.metric(PAUSED))
+
+    def test_a_batch_that_fails_late_because_of_the_account_is_not_the_rows_fault(self):
+        for code in ("insufficient_quota", "billing_hard_limit_reached", "model_not_found"):
+            with self.subTest(code):
+                self.afresh()
+                self.gate(keys=["canary-key"])
+                self.fault(operation="create_batch", fault="fate", fate={"end": "failed", "errors": {"data": [{"code": code, "message": "m", "line": None}]}})
+                daemon = self.serve()
+                self.enqueue([chat(f"prompt {i}") for i in range(5)])
+                self.answered(5)
+                self.assertEqual(code, daemon.saw("lane.paused")[0]["code"])
+
+    def test_credit_that_runs_out_in_the_middle_of_a_batch_costs_its_rows_nothing(self):
+        self.gate(keys=["canary-key"])
+        daemon = self.serve()
+        self.enqueue([chat(f"paid {i}") for i in range(5)] + [asking_for("once-no_credit", f"unpaid {i}") for i in range(5)])
+        self.settled(10)
+        self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()))
+        self.assertEqual(1, len(daemon.saw("lane.paused")))
+        self.assertIn("insufficient_quota", daemon.saw("lane.paused")[0]["message"])
+
+    def test_a_lane_that_stays_refused_is_probed_ever_more_seldom_and_at_once_with_another_key(self):
+        self.gate(keys=["new-key"])
+        daemon = self.serve(retry='base_delay = "100ms"\nmax_delay = "1h"\nsettle_window = "1s"')
+        self.enqueue([chat(f"prompt {i}") for i in range(5)])
+        until("several probes", lambda: len(self.door.refused) >= 5, 120)
+        lengths = [float(text) for text in self.sql("SELECT extract(epoch FROM paused_for) FROM batchd.deployment").split()]
+        self.assertGreaterEqual(lengths[0], 0.2, "it has grown from base_delay")
+        self.nothing_burnt(5)
+        (self.place / "key.new").write_text("new-key\n")
+        (self.place / "key.new").rename(self.place / "key")
+        self.answered(5)
 
 
 if __name__ == "__main__":

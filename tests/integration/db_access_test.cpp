@@ -100,9 +100,9 @@ TEST_F(Access, AWorkerDoesTheDaemonsWholeWork) {
   EXPECT_EQ(wait(worker.gauges()).settled.at("succeeded"), 10);
   EXPECT_EQ(wait(worker.backlog()).at(0).returned, 10);
   EXPECT_EQ(wait(worker.fail_unroutable(term, {}, Milliseconds{0})), 10);
-  EXPECT_EQ(wait(worker.expire_overdue()), 0);
-  wait(worker.pause_deployment("dep", "x", Milliseconds{1}, Milliseconds{0}));
-  EXPECT_EQ(wait(worker.bury_dead(Milliseconds{60'000})), 0);
+  EXPECT_EQ(wait(worker.expire_overdue(term)), 0);
+  wait(worker.pause_deployment(term, "dep", "x", Milliseconds{1}, Milliseconds{0}));
+  EXPECT_EQ(wait(worker.bury_dead(Milliseconds{60'000}, {})).replicas, 0);
   wait(worker.leave(term));
   expect_nothing_lost();
 }

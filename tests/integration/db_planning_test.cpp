@@ -236,15 +236,15 @@ TEST_F(Planning, SettlesWhatNobodyServesWhenItHasWaitedLongEnough) {
 }
 
 TEST_F(Planning, ExpiresWhatIsOverdue) {
-  planner();
+  const Term term = planner();
   insert(2, "late", ", deadline", ", now() - interval '3 minutes'");
   insert(2, "in time", ", deadline", ", now() + interval '1 hour'");
   const auto flows = wait(store.backlog());
   ASSERT_THAT(flows, SizeIs(2));
   EXPECT_LT(flows[0].deadline_in.value(), Milliseconds{0}) << "the earliest deadline first";
   EXPECT_GT(flows[1].deadline_in.value(), Milliseconds{0});
-  EXPECT_EQ(wait(store.expire_overdue()), 2);
-  EXPECT_EQ(wait(store.expire_overdue()), 0);
+  EXPECT_EQ(wait(store.expire_overdue(term)), 2);
+  EXPECT_EQ(wait(store.expire_overdue(term)), 0);
   EXPECT_EQ(
       sql.value(
           "SELECT string_agg(DISTINCT state || ' ' || (last_error->>'code'), '') FROM batchd.request_status WHERE job = 'late'"),

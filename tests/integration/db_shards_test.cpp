@@ -30,9 +30,9 @@ class Shards : public StoreTest {
 TEST_F(Shards, AHeartbeatLastsUntilItIsBuried) {
   const Term term = join();
   EXPECT_EQ(wait(store.heartbeat(term)), Standing::alive);
-  EXPECT_EQ(wait(store.bury_dead(Milliseconds{60'000})), 0);
+  EXPECT_EQ(wait(store.bury_dead(Milliseconds{60'000}, {})).replicas, 0);
   sql.run("UPDATE batchd.replica SET heartbeat_at = clock_timestamp() - interval '11 s'");
-  EXPECT_EQ(wait(store.bury_dead(Milliseconds{10'000})), 1);
+  EXPECT_EQ(wait(store.bury_dead(Milliseconds{10'000}, {})).replicas, 1);
   EXPECT_EQ(wait(store.heartbeat(term)), Standing::buried);
   EXPECT_NE(join(), term);
 }
@@ -206,10 +206,10 @@ TEST_F(Shards, NothingIsReservedWhilePausedOrNoLongerConfigured) {
   const Term term = planner(1000);
   uploaded(term, 1);
   const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
-  wait(store.pause_deployment("dep", "unauthorized", Milliseconds{0}, Milliseconds{0}));
+  wait(store.pause_deployment(term, "dep", "unauthorized", Milliseconds{0}, Milliseconds{0}));
   EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::no_room);
   EXPECT_EQ(wait(store.deployments()).at(0).pause_reason, "unauthorized");
-  wait(store.resume_deployment("dep"));
+  sql.run("SELECT batchd.resume('deployment:dep')");
   wait(store.publish(term, {{"other", "prov", "m", 1000}}));
   EXPECT_EQ(wait(store.save(term, shard, batchd::apply(shard, Intended{}), true)), SaveResult::no_room);
   EXPECT_THAT(wait(store.deployments()), SizeIs(1));
@@ -224,7 +224,7 @@ TEST_F(Shards, AnotherCredentialMakesDueWhatWaitedForIt) {
   for (Shard& shard : shards)
     ASSERT_EQ(wait(store.save(term, shard, batchd::apply(shard, Delayed{Milliseconds{60'000}, "{}"}), false)), SaveResult::saved);
   EXPECT_TRUE(wait(store.retry_account("prov")).empty()) << "what waits for other reasons goes on waiting";
-  wait(store.pause_deployment("dep", "account", Milliseconds{3'600'000}, Milliseconds{0}));
+  wait(store.pause_deployment(term, "dep", "account", Milliseconds{3'600'000}, Milliseconds{0}));
   EXPECT_TRUE(wait(store.retry_account("other")).empty());
   EXPECT_EQ(wait(store.deployments()).at(0).pause_reason, "account");
   EXPECT_TRUE(wait(store.lease(term, ShardState::uploaded, 2, {})).empty());

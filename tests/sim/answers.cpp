@@ -188,7 +188,7 @@ void AnswerWriter::append_error(std::string& out, std::uint32_t index, const Req
     default:
       break;
   }
-  if (!counts_as_completed(outcome)) append_failure(out, index, record, status_of(outcome), outcome == Outcome::too_long);
+  if (!counts_as_completed(outcome)) append_failure(out, index, record, status_of(outcome), outcome);
 }
 
 void AnswerWriter::open_line(std::string& out, std::string_view custom_id, std::uint64_t number) const {
@@ -257,18 +257,27 @@ void AnswerWriter::append_content(std::string& out, const RequestRecord& record,
 }
 
 void AnswerWriter::append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status,
-                                  bool too_long) const {
+                                  Outcome kind) const {
   open_line(out, record.custom_id(), index);
   out += R"("response":{"status_code":)";
   append_number(out, static_cast<std::uint64_t>(status));
   out += R"(,"request_id":"req_)";
   append_hex(out, mix(execution_.seed ^ (std::uint64_t{index} << 20)));
   out += R"(","body":{"error":{"message":")";
-  out += too_long ? "This model's maximum context length is exceeded by the messages." : error_message(status);
+  if (kind == Outcome::too_long) {
+    out += "This model's maximum context length is exceeded by the messages.";
+  } else {
+    out += kind == Outcome::no_credit ? "You exceeded your current quota, please check your plan and billing details."
+                                      : error_message(status);
+  }
   out += R"(","type":)";
   out += status == 400 ? R"("invalid_request_error","param":"prompt")" : R"(null,"param":null)";
   out += R"(,"code":")";
-  out += too_long ? "context_length_exceeded" : error_code(status);
+  if (kind == Outcome::too_long) {
+    out += "context_length_exceeded";
+  } else {
+    out += kind == Outcome::no_credit ? "insufficient_quota" : error_code(status);
+  }
   out += R"("}}},"error":null})"
          "\n";
 }

@@ -24,7 +24,7 @@ class AnswerWriter {
   void append_answer(std::string& out, std::string_view custom_id, std::uint32_t index, const RequestRecord& record,
                      Outcome outcome) const;
   void append_failure(std::string& out, std::uint32_t index, const RequestRecord& record, int status,
-                      bool too_long = false) const;
+                      Outcome kind = Outcome::answered) const;
   void append_unanswered(std::string& out, std::uint32_t index, const RequestRecord& record, std::string_view code,
                          std::string_view message) const;
   void open_line(std::string& out, std::string_view custom_id, std::uint64_t number) const;

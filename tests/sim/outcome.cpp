@@ -28,6 +28,7 @@ constexpr std::array facts = {
     Facts{Outcome::status_500, "500", 500, false},
     Facts{Outcome::status_503, "503", 503, false},
     Facts{Outcome::too_long, "too_long", 400, false},
+    Facts{Outcome::no_credit, "no_credit", 429, false},
     // not answered
     Facts{Outcome::expired, "expired", 0, false},
     Facts{Outcome::timeout, "timeout", 0, false},
@@ -62,6 +63,7 @@ constexpr std::array facts = {
     // for once
     Facts{Outcome::once_429, "once-429", 200, true},
     Facts{Outcome::once_missing, "once-missing", 200, true},
+    Facts{Outcome::once_no_credit, "once-no_credit", 200, true},
 };
 
 const Facts& facts_of(Outcome outcome) {
@@ -86,10 +88,11 @@ std::string_view name_of(Outcome outcome) {
 }
 
 bool only_once(Outcome outcome) {
-  return outcome == Outcome::once_429 || outcome == Outcome::once_missing;
+  return outcome == Outcome::once_429 || outcome == Outcome::once_missing || outcome == Outcome::once_no_credit;
 }
 
 Outcome strike_of(Outcome once) {
+  if (once == Outcome::once_no_credit) return Outcome::no_credit;
   return once == Outcome::once_429 ? Outcome::status_429 : Outcome::missing;
 }
 

@@ -23,6 +23,7 @@ enum class Outcome : std::uint8_t {
   status_500,
   status_503,
   too_long,
+  no_credit,
   expired,
   timeout,
   cancelled,
@@ -54,6 +55,7 @@ enum class Outcome : std::uint8_t {
   float_time,
   once_429,
   once_missing,
+  once_no_credit,
 };
 
 /// Every kind's public name.

@@ -67,6 +67,23 @@ INSTANTIATE_TEST_SUITE_P(Protocol13, OutputLineStatus,
                                          StatusCase{0, Verdict::retry}, StatusCase{302, Verdict::retry}),
                          [](const auto& tested) { return "Status" + std::to_string(tested.param.status); });
 
+TEST(OutputLine, AnAccountThatCannotPayIsNoFaultOfTheRequest) {
+  for (const char* error : {R"({"code":"insufficient_quota","message":"m"})", R"({"code":null,"type":"insufficient_quota"})",
+                            R"({"code":"billing_hard_limit_reached"})", R"({"code":"account_deactivated"})"}) {
+    for (const int status : {400, 402, 403, 429}) {
+      const LineReading r = reading_of(R"({"custom_id":"5-1","response":{"status_code":)" + std::to_string(status) +
+                                       R"(,"body":{"error":)" + error + R"(}},"error":null})");
+      EXPECT_TRUE(r.account) << error;
+      EXPECT_EQ(r.verdict, Verdict::free_retry) << error;
+    }
+    EXPECT_TRUE(reading_of(std::string(R"({"custom_id":"5-1","response":null,"error":)") + error + "}").account) << error;
+  }
+  const LineReading other =
+      reading_of(R"({"custom_id":"5-1","response":{"status_code":429,"body":{"error":{"code":"rate_limit_exceeded"}}}})");
+  EXPECT_FALSE(other.account);
+  EXPECT_EQ(other.verdict, Verdict::retry);
+}
+
 TEST(OutputLine, SuccessWithoutAnAnswerIsNotSuccess) {
   for (const char* body : {"{}", "null", "\"\"", "[]", "{ }"}) {
     const LineReading r = reading_of(R"({"custom_id":"5-1","response":{"status_code":200,"body":)" + std::string(body) + "}}");

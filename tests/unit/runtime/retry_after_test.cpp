@@ -30,6 +30,11 @@ TEST(RetryAfter, ReadsDatesAndTreatsPastOnesAsNow) {
   EXPECT_EQ(wait_for({{"retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"}}), 0ms);
 }
 
+TEST(RetryAfter, CountsADateFromTheAnswersOwnWhateverOurClockSays) {
+  EXPECT_EQ(wait_for({{"date", "Mon, 07 Nov 1994 20:00:00 GMT"}, {"retry-after", "Mon, 07 Nov 1994 20:00:09 GMT"}}), 9'000ms);
+  EXPECT_EQ(wait_for({{"date", "rubbish"}, {"retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"}}), 30'000ms);
+}
+
 TEST(RetryAfter, IsCappedAndNeverNegative) {
   EXPECT_EQ(wait_for({{"retry-after", "99999999999999999999"}}), retry_after_cap);
   EXPECT_EQ(wait_for({{"retry-after", "86400"}}), 24h);
