@@ -44,7 +44,7 @@ class Points(unittest.TestCase):
         mischief = Traced()
         try:
             with Site() as site:
-                site.run(workloads.ALL[name](), mischief)
+                site.work(workloads.ALL[name](), mischief)
                 judge(site, workloads.ALL[name].excused)
                 return name, mischief.passages()
         except Exception as error:
@@ -82,7 +82,7 @@ class Points(unittest.TestCase):
         mischief = self.make(orders)
         try:
             with Site() as site:
-                site.run(workloads.ALL[name](), mischief)
+                site.work(workloads.ALL[name](), mischief)
                 figures = judge(site, workloads.ALL[name].excused)
         except Exception as error:
             notes = "\n".join(getattr(error, "__notes__", []))

@@ -187,7 +187,7 @@ class Site(Stack):
         self.rows = {}
         self.mischief = Calm()
         self.asked = Psql(self.psql_command(self.database))
-        self.addCleanup(self.asked.close)
+        self.addCleanup(lambda: self.asked.close())
         return self
 
     def __exit__(self, kind, error, _):
@@ -203,8 +203,10 @@ class Site(Stack):
     def replica(self, **variables):
         """Starts one more; the database knows its connections by its name."""
         name = f"replica{len(self.daemons) + 1}"
-        self.url = self.url_of(self.database) + "&application_name=" + name
-        self.daemons.append(Replica(self.place, name, self.config(**self.options), **variables))
+        if not self.daemons:
+            self.shared = self.config(**self.options)  # once: it writes the key's file, which those that start are reading
+        config = self.shared.replace(f'"{self.url}"', f'"{self.url}&application_name={name}"')
+        self.daemons.append(Replica(self.place, name, config, **variables))
         return self.daemons[-1]
 
     def sql(self, text):
@@ -248,7 +250,7 @@ class Site(Stack):
     def shards(self, condition):
         return self.number_of(f"SELECT count(*) FROM batchd.shard WHERE {condition}")
 
-    def run(self, workload, mischief):
+    def work(self, workload, mischief):
         """The whole of a workload, from the first row to replicas that have left."""
         self.mischief = mischief
         self.options = workload.options

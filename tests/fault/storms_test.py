@@ -8,15 +8,15 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import settings  # noqa: E402
+import sites  # noqa: E402
 from load import FAULTS, Load  # noqa: E402
-from sites import Psql, Site  # noqa: E402
 
 
 class Storms(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        Site.setUpClass()
-        cls.addClassCleanup(Site.doClassCleanups)
+        sites.Site.setUpClass()
+        cls.addClassCleanup(sites.Site.doClassCleanups)
 
     def each_seed(self, campaign, run):
         for seed in settings.SEEDS:
@@ -67,10 +67,10 @@ class Restarts(Storms):
             while time.monotonic() < end:
                 load.wait(load.random.uniform(*gaps))
                 before = load.settled
-                Site.pg_ctl("restart")
+                sites.Site.pg_ctl("restart")
                 up = time.monotonic()
                 load.site.asked.close()
-                load.site.asked = Psql(load.site.psql_command(load.site.database))
+                load.site.asked = sites.Psql(load.site.psql_command(load.site.database))
                 reconnects.append(self.all_back(load, "SELECT count(DISTINCT application_name) FROM pg_stat_activity "
                                                       "WHERE application_name LIKE 'replica%'", up))
                 beats.append(self.all_back(load, "SELECT count(*) FROM batchd.replica WHERE heartbeat_at > pg_postmaster_start_time()", up))
