@@ -61,6 +61,15 @@ class Fenced(Plain):
         site.ask("ok", 8)
 
 
+class QuotaFull(Plain):
+    """One file, whose batch fails at first because the quota is full: nothing ran, and it is submitted again."""
+
+    faults = ({"operation": "create_batch", "fault": "fate", "fate": refusal("token_limit_exceeded")},)
+
+    def drive(self, site):
+        site.ask("ok", 8)
+
+
 class Refused(Plain):
     """Files and batches that are refused, for what a row says and for what no row has done."""
 
@@ -128,4 +137,4 @@ class Vanished(Plain):
         site.control(f"batches/{other}/end", {"end": "completed"})
 
 
-ALL = {workload.__name__: workload for workload in (Plain, Unknown, Fenced, Refused, Cancelled, Odds, Vanished)}
+ALL = {workload.__name__: workload for workload in (Plain, Unknown, Fenced, QuotaFull, Refused, Cancelled, Odds, Vanished)}
