@@ -21,6 +21,7 @@
 #include "stages/submit.hpp"
 #include "stages/sweep.hpp"
 #include "stages/upload.hpp"
+#include "stages/watch.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -50,6 +51,8 @@ constexpr auto break_off_after = std::chrono::seconds(10);
 /// What is still in flight then is handed back within this: leaving is safe, because a kill is safe anywhere. All in all that
 /// stays below the 30 s after which service managers kill.
 constexpr auto hand_back_grace = std::chrono::seconds(2);
+/// A provider's whole list is walked so often while a batch of ours may turn up in it: after ten polls, but no more seldom.
+constexpr Milliseconds longest_walk_interval{600'000};
 /// How many shards a stage works on at a time.
 constexpr int uploads_at_once = 2;
 constexpr int submissions_at_once = 4;
@@ -131,6 +134,10 @@ std::set<std::string> provider_names(const Config& config) {
   return names;
 }
 
+std::vector<std::string> all_of(const std::set<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
 DatabaseSettings database_settings(const DatabaseConfig& config) {
   DatabaseSettings settings;
   settings.url = config.url;
@@ -165,7 +172,8 @@ Application::Application(const Config& config, Log& log, Metrics& metrics, PortW
       providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(session_.trusted()); }),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
-      session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, {}}, config.lease.ttl) {
+      session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, all_of(provider_names(config))},
+               config.lease.ttl) {
   for (const auto& [name, provider] : providers_.by_name()) ports_[name] = &wrapper.wrap(*provider);
   make_routes();
   session_.on_burial = [this] {
@@ -201,6 +209,12 @@ void Application::make_stages() {
       static_cast<std::size_t>(std::clamp<Bytes>(config_.limits.memory / (4 * merges_at_once), 256 << 10, 16 << 20));
   const CloseSettings close{config_.retention.remote_files == "delete", config_.retention.remote_delay};
 
+  WatchSettings watch;
+  watch.interval = config_.poll.interval;
+  watch.walk_interval = std::min(10 * config_.poll.interval, longest_walk_interval);
+  watch.delete_remote_files = close.delete_remote_files;
+  watch.remote_delay = close.remote_delay;
+
   auto planner = std::make_unique<PlanStage>(*context_, plan);
   planner_ = planner.get();
   stages_.emplace_back(std::move(planner), 1);
@@ -210,6 +224,7 @@ void Application::make_stages() {
     stages_.emplace_back(
         std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}),
         1);
+    stages_.emplace_back(std::make_unique<WatchStage>(*context_, name, *provider, poll_bells_.emplace_back(), watch), 1);
   }
   stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
   stages_.emplace_back(std::make_unique<CancelStage>(*context_), 1);

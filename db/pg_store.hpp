@@ -62,6 +62,14 @@ class PgStore final : public Store {
   Task<std::vector<LiveBatch>> live_batches(std::string_view provider) override;
   Task<void> file_ceiling_reached(std::string_view provider) override;
   Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) override;
+  Task<std::vector<BookEntry>> look_up(std::string_view provider, const std::vector<Claim>& claims) override;
+  Task<bool> wants_walks(std::string_view provider) override;
+  Task<bool> record_stray(std::string_view provider, StrayKind kind, const Stray& stray) override;
+  Task<std::vector<Stray>> open_strays(std::string_view provider) override;
+  Task<std::vector<Stray>> strays_of(ShardId shard) override;
+  Task<void> update_stray(std::string_view provider, const Stray& stray, bool done) override;
+  Task<std::optional<BoundShard>> bind_found(Term term, const FoundBatch& found) override;
+  Task<void> skip_shards(ShardId through) override;
   Task<void> pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                               Milliseconds longest) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;

@@ -1,4 +1,5 @@
 // Shards: leasing them, saving what they became, what they hold.
+#include "db/pg_store_books.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -94,10 +95,14 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
                             text_of(after.error_file), std::string(to_string(after.finish_reason)), after.error, after.failures,
                             after.due_in.count(), keep_lease, before.reserved);
   if (saved.empty()) return SaveResult::lost;
+  keep_books(tx, before, after);
   const Tokens growth = after.reserved - before.reserved;
-  if (growth != 0 &&
-      tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth, after.id.value).affected_rows() == 0)
+  if (was_found(before, after)) {
+    tx.run(queries::reserve_enqueued, saved[0][0].as<std::string>(), growth);
+  } else if (growth != 0 &&
+             tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth, after.id.value).affected_rows() == 0) {
     throw NoRoom{};
+  }
   if (after.state == ShardState::merged && before.state != ShardState::merged) release_members(tx, after);
   return SaveResult::saved;
 }

@@ -7,7 +7,9 @@
 #include "core/members.hpp"
 #include "core/outcome.hpp"
 #include "core/planning.hpp"
+#include "core/recognition.hpp"
 #include "core/refusal.hpp"
+#include "core/remote_names.hpp"
 #include "core/shard.hpp"
 #include "core/types.hpp"
 #include "runtime/task.hpp"
@@ -100,6 +102,29 @@ struct Suspicion {
   bool halved = false;         ///< it is a part of a larger one that was refused
   bool lane_works = false;     ///< since that was refused, a file of the same deployment and endpoint passed the examination
   bool other_suspect = false;  ///< another shard of the lane is down to its last suspect
+};
+
+enum class StrayKind {
+  duplicate,  ///< to be stopped, used and cleared away
+  harmless,   ///< nothing ran: remembered so that it is not judged again
+  lost,       ///< nothing is left to learn its requests or its answers from: people are told
+};
+
+/// A batch at a provider whose requests wait in the queue, or some of them.
+struct FoundBatch {
+  std::string provider;
+  BatchId batch;
+  std::optional<ShardId> shard;  ///< the number it was submitted under; nothing: a new one
+  int attempt = 1;
+  FileId input_file;
+  std::string model;  ///< as its lines name it, "" when not known
+  Tokens tokens = 0;  ///< that it holds of the quota
+  std::vector<CustomId> lines;
+};
+
+struct BoundShard {
+  std::optional<ShardId> id;  ///< nothing when none of the requests waits
+  std::int64_t requests = 0;
 };
 
 enum class SaveResult {
@@ -229,6 +254,25 @@ class Store {
   virtual Task<void> file_ceiling_reached(std::string_view provider) = 0;
   /// Notes the provider's word for batches still running (shown by status; decides nothing). Nothing when the term is void.
   virtual Task<void> note_status(Term term, const std::vector<LiveBatch>& batches) = 0;
+
+  // Books ---------------------------------------------------------------------------------------------------------------
+  /// What is known of batches that a provider lists, in their order.
+  virtual Task<std::vector<BookEntry>> look_up(std::string_view provider, const std::vector<Claim>& claims) = 0;
+  /// True while a batch of ours may still turn up there: an attempt was fenced in the last 48 hours, or a duplicate is not done.
+  virtual Task<bool> wants_walks(std::string_view provider) = 0;
+  /// Remembers a batch that the books do not explain; true when nobody had before.
+  virtual Task<bool> record_stray(std::string_view provider, StrayKind kind, const Stray& stray) = 0;
+  /// Duplicates at a provider that are not done, the oldest first; a bounded number.
+  virtual Task<std::vector<Stray>> open_strays(std::string_view provider) = 0;
+  /// Duplicates of a shard's batch that are not done.
+  virtual Task<std::vector<Stray>> strays_of(ShardId shard) = 0;
+  /// Notes what a duplicate is now; what was seen or done before stays so. Nothing more is to be done about it when `done`.
+  virtual Task<void> update_stray(std::string_view provider, const Stray& stray, bool done) = 0;
+  /// Binds those of a batch's requests that wait to a submitted shard; none of them is in another live shard then. Nothing when
+  /// `term` does not hold the provider's role `watch:…`, or the counters are not rolled up yet.
+  virtual Task<std::optional<BoundShard>> bind_found(Term term, const FoundBatch& found) = 0;
+  /// Shards made from now on have higher numbers than this one.
+  virtual Task<void> skip_shards(ShardId through) = 0;
 
   /// Stops new submissions of a deployment for `duration` (zero: until resumed), with a reason from a closed set. A pause under
   /// way stays as it is; one that follows another soon lasts twice as long, up to `longest`. Nothing when the term is void.

@@ -3,6 +3,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <type_traits>
@@ -187,6 +188,20 @@ struct Apply {
   Shard operator()(const NotRun& e) const {
     expect(shard.state == ShardState::submitted, shard, "not_run");
     return next_attempt(shard, ShardState::uploaded, e.retry_in);
+  }
+  Shard operator()(const Found& e) const {
+    expect(shard.state == ShardState::planned || waiting_to_submit(), shard, "found");
+    Shard next = progressed(shard);
+    next.state = ShardState::submitted;
+    // Never back: the attempts in between were announced too, and none is announced twice.
+    next.attempt = std::max(shard.attempt, e.attempt);
+    next.found_attempt = e.attempt;
+    next.looks = 0;
+    next.reserved = shard.tokens;
+    next.input_file = e.input_file;
+    next.batch = e.batch.id;
+    next.batch_status = e.batch.status;
+    return next;
   }
   Shard operator()(const Merged&) const {
     expect(shard.state == ShardState::finished, shard, "merged");

@@ -68,6 +68,8 @@ struct Shard {
   int failures = 0;
   /// Written: when the next step is due, counted from the database's clock at the time of saving.
   Milliseconds due_in{0};
+  /// Written: the attempt whose POST became a batch that was found; the books are told.
+  int found_attempt = 0;
 
   // Read only; ages by the database's clock at the time of reading.
   Milliseconds intent_age{0};
@@ -126,6 +128,13 @@ struct Vanished {};
 struct NotRun {
   Milliseconds retry_in{0};
 };
+/// A batch that the books did not explain turned out to be this shard's: an earlier attempt's that was listed late, or one whose
+/// commits were lost. The room that it takes at the provider is taken already.
+struct Found {
+  Batch batch;
+  int attempt = 1;  ///< of the POST it came from
+  FileId input_file;
+};
 /// Every member is decided.
 struct Merged {};
 /// Remote files are gone, or are to be kept.
@@ -137,7 +146,7 @@ struct Delayed {
 };
 
 using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced,
-                                Ended, Vanished, NotRun, Merged, Closed, Delayed>;
+                                Ended, Vanished, NotRun, Found, Merged, Closed, Delayed>;
 
 /// What the shard becomes. Total over (state, event): an event that does not fit the state throws std::logic_error,
 /// because only a bug in a stage can produce one.

@@ -6,6 +6,7 @@
 #include "runtime/task.hpp"
 
 #include <functional>
+#include <vector>
 
 namespace batchd {
 
@@ -14,6 +15,9 @@ enum class WalkEnd {
   stopped,     ///< the visitor had seen enough
   incomplete,  ///< the cursor stopped advancing although more was announced: what is beyond is not known
 };
+
+/// Shows each batch once, in the list's order and a page at a time, until `visit` returns false. The provider's error ends it.
+Task<ProviderResult<WalkEnd>> walk_batch_pages(Provider& provider, std::function<Task<bool>(std::vector<Batch>)> visit);
 
 /// Shows each batch once, in the list's order, until `visit` returns false. The provider's error ends it.
 Task<ProviderResult<WalkEnd>> walk_batches(Provider& provider, std::function<bool(Batch&)> visit);

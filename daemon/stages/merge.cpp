@@ -2,7 +2,9 @@
 
 #include "stages/merger.hpp"
 
+#include <algorithm>
 #include <exception>
+#include <vector>
 
 namespace batchd {
 namespace {
@@ -36,12 +38,24 @@ Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, con
   co_return ProviderError{ErrorKind::unknown, 200, "short_file", "the result file ended early", std::nullopt};
 }
 
-Task<std::optional<ProviderError>> MergeStage::read_answers(const Shard& shard, Provider* provider, Merger& merger) {
+Task<std::optional<ProviderError>> MergeStage::read_strays(const Shard& shard, const std::vector<Stray>& strays,
+                                                           Provider& provider, Merger& merger) {
   std::optional<ProviderError> failed;
-  for (const auto& file : {shard.output_file, shard.error_file}) {
-    if (!file || failed || merger.lost()) continue;
-    failed = co_await read_file(shard, *file, *provider, merger);
+  merger.only_successes(true);
+  for (const Stray& stray : strays) {
+    if (!stray.output_file || failed || merger.lost()) continue;
+    failed = co_await read_file(shard, *stray.output_file, provider, merger);
   }
+  merger.only_successes(false);
+  co_return failed;
+}
+
+Task<std::optional<ProviderError>> MergeStage::read_answers(const Shard& shard, const std::vector<Stray>& strays,
+                                                            Provider* provider, Merger& merger) {
+  std::optional<ProviderError> failed;
+  if (shard.output_file) failed = co_await read_file(shard, *shard.output_file, *provider, merger);
+  if (!strays.empty() && !failed && !merger.lost()) failed = co_await read_strays(shard, strays, *provider, merger);
+  if (shard.error_file && !failed && !merger.lost()) failed = co_await read_file(shard, *shard.error_file, *provider, merger);
   if (failed || merger.lost()) co_return failed;
   merger.weigh();
   if (merger.lane_failure()) co_await pause_lane(shard, *merger.lane_failure(), "account");
@@ -49,9 +63,28 @@ Task<std::optional<ProviderError>> MergeStage::read_answers(const Shard& shard, 
   co_return failed;
 }
 
+bool MergeStage::worth_waiting(const std::vector<Stray>& strays) const {
+  return std::any_of(strays.begin(), strays.end(),
+                     [this](const Stray& stray) { return !stray.over && stray.age < settings_.stray_patience; });
+}
+
+Task<void> MergeStage::note_used(const Shard& shard, std::vector<Stray> strays) {
+  for (Stray& stray : strays) {
+    if (stray.used) continue;
+    stray.used = true;
+    co_await context_.store.update_stray(shard.provider, stray, false);
+  }
+}
+
 Task<void> MergeStage::step(Shard shard) {
   Provider* const provider = context_.provider_of(shard);
-  const bool has_files = shard.output_file || shard.error_file;
+  std::vector<Stray> strays = co_await context_.store.strays_of(shard.id);
+  if (worth_waiting(strays)) {
+    co_await postpone(shard, stray_interval);
+    co_return;
+  }
+  std::erase_if(strays, [](const Stray& stray) { return !stray.over || !stray.output_file; });
+  const bool has_files = shard.output_file || shard.error_file || !strays.empty();
   if (has_files && !provider) {
     co_await postpone(shard, Milliseconds{60'000});  // another replica's configuration may know it
     co_return;
@@ -67,10 +100,14 @@ Task<void> MergeStage::step(Shard shard) {
   std::optional<ProviderError> failed;
   bool complete = true;
   try {
-    if (shard.finish_reason == FinishReason::refused) {
+    if (shard.finish_reason != FinishReason::refused) {
+      failed = co_await read_answers(shard, strays, provider, merger);
+    } else if (strays.empty()) {
       complete = co_await decide_refused(shard, merger);
     } else {
-      failed = co_await read_answers(shard, provider, merger);
+      // The same file did run once: what is not answered goes round again, and nobody is blamed.
+      failed = co_await read_strays(shard, strays, *provider, merger);
+      if (!failed && !merger.lost()) co_await release(merger);
     }
   } catch (...) {
     thrown = std::current_exception();
@@ -97,6 +134,7 @@ Task<void> MergeStage::step(Shard shard) {
     co_return;
   }
   merger.report();
+  co_await note_used(shard, std::move(strays));
   if (co_await advance(shard, Merged{}) == SaveResult::saved) {
     context_.bells.close.notify();
     context_.bells.plan.notify();  // requests may have come back

@@ -14,6 +14,8 @@ struct MergeSettings {
   std::size_t chunk_rows = 5000;
   std::size_t chunk_bytes = 4 << 20;
   std::size_t max_line = 64 << 20;  ///< a longer line is corrupt
+  /// How long a shard waits for a duplicate of its batch to be over: what that has answered need not be bought again.
+  Milliseconds stray_patience{900'000};
 };
 
 class Merger;
@@ -26,13 +28,21 @@ class MergeStage final : public Stage {
  private:
   Task<int> run_once() override;
   Task<void> step(Shard shard) override;
-  Task<std::optional<ProviderError>> read_answers(const Shard& shard, Provider* provider, Merger& merger);
+  Task<std::optional<ProviderError>> read_answers(const Shard& shard, const std::vector<Stray>& strays, Provider* provider,
+                                                  Merger& merger);
+  /// What duplicates of the batch have answered: successes only.
+  Task<std::optional<ProviderError>> read_strays(const Shard& shard, const std::vector<Stray>& strays, Provider& provider,
+                                                 Merger& merger);
+  /// True when one of them may still answer and the shard is to wait for it.
+  bool worth_waiting(const std::vector<Stray>& strays) const;
+  Task<void> note_used(const Shard& shard, std::vector<Stray> strays);
   /// Decides a shard whose file was refused, as far as that goes now; false when it has to wait (merge_refused.cpp).
   Task<bool> decide_refused(const Shard& shard, Merger& merger);
   Task<void> release(Merger& merger);
   Task<std::optional<ProviderError>> read_file(const Shard& shard, const FileId& file, Provider& provider, Merger& merger);
 
-  static constexpr Milliseconds trial_interval{500};  ///< how often a refused shard looks after its trial
+  static constexpr Milliseconds trial_interval{500};   ///< how often a refused shard looks after its trial
+  static constexpr Milliseconds stray_interval{1000};  ///< and one with a duplicate after that
 
   Spool& spool_;
   MergeSettings settings_;

@@ -84,6 +84,7 @@ void Merger::take(const LineSplitter::Line& line) {
     return;
   }
   if (result.reading->verdict != Verdict::success) {
+    if (only_successes_) return;
     weigh_failure(*result.reading);
     set_aside_.append(line.text);
     set_aside_.append("\n");

@@ -25,6 +25,8 @@ class Merger {
   Task<void> feed(std::string_view bytes);
   /// The file has ended; its last line may lack a newline. False when that last line is not whole.
   Task<bool> end_of_file();
+  /// From now on lines that are no successes are passed over: what a duplicate says of a failure decides nothing.
+  void only_successes(bool only) { only_successes_ = only; }
   /// Both files have been read: settles `account_failure()`.
   void weigh();
   /// Then: decides the failures set aside and the members that nobody mentioned, and writes all.
@@ -78,6 +80,7 @@ class Merger {
   std::optional<ProviderError> account_failure_;
   std::optional<ProviderError> unpaid_;
   Background<bool> writing_;
+  bool only_successes_ = false;
   bool lost_ = false;
 };
 

@@ -60,6 +60,24 @@ class FailingStore : public Store {
   Task<void> ping() override { return store_.ping(); }
   Task<bool> wait_for_hint(Milliseconds most) override { return store_.wait_for_hint(most); }
   Task<std::vector<Unmatched>> unmatched() override { return store_.unmatched(); }
+  Task<std::vector<BookEntry>> look_up(std::string_view provider, const std::vector<Claim>& claims) override {
+    return store_.look_up(provider, claims);
+  }
+  Task<bool> wants_walks(std::string_view provider) override { return store_.wants_walks(provider); }
+  Task<std::vector<Stray>> open_strays(std::string_view provider) override { return store_.open_strays(provider); }
+  Task<std::vector<Stray>> strays_of(ShardId shard) override { return store_.strays_of(shard); }
+
+  // No workload makes duplicates or loses commits: tests/integration/duplicates_test.py does, without failpoints.
+  Task<bool> record_stray(std::string_view provider, StrayKind kind, const Stray& stray) override {
+    return store_.record_stray(provider, kind, stray);
+  }
+  Task<void> update_stray(std::string_view provider, const Stray& stray, bool done) override {
+    return store_.update_stray(provider, stray, done);
+  }
+  Task<std::optional<BoundShard>> bind_found(Term term, const FoundBatch& found) override {
+    return store_.bind_found(term, found);
+  }
+  Task<void> skip_shards(ShardId through) override { return store_.skip_shards(through); }
 
   // The daemon does not call these; whoever makes it do so gives them points.
   Task<void> drop_role(Term, std::string_view) override { no_point("drop_role"); }

@@ -368,8 +368,9 @@ class Lists(Edge):
     def test_18_a_list_that_does_not_advance_never_proves_that_a_batch_is_missing(self):
         self.sim("--fast", "--page-size", "3", "--list-order", "oldest", "--foreign", "10")
         self.fault(operation="create_batch", fault="reset_after")
-        self.fault(operation="list", fault="repeat_page", times=100000)
         daemon = self.serve(retry='base_delay = "20ms"\nmax_delay = "50ms"\nsettle_window = "500ms"')
+        until("the list was compared with the books once", lambda: daemon.saw("provider.matched"))
+        self.fault(operation="list", fault="repeat_page", times=100000)
         self.enqueue([chat(f"prompt {i}") for i in range(20)])
         until("it is looked for again and again", lambda: len([line for line in daemon.saw("look.failed") if line["code"] == "list_incomplete"]) > 5)
         self.assertEqual((1, 0), (self.ledger()["calls"]["create_batch"], self.ledger()["files_deleted"]))

@@ -100,6 +100,18 @@ TEST(Shard, ALateQuotaRefusalKeepsTheFileAndForgetsTheBatch) {
   EXPECT_EQ(again.reserved, 0);
 }
 
+TEST(Shard, TakesAnEarlierAttemptsBatchOverWithoutGoingBack) {
+  const Shard fenced = apply(intended(), Fenced{});
+  const Shard taken = apply(fenced, Found{batch(BatchStatus::in_progress), 1, FileId{"file-1"}});
+  EXPECT_EQ(taken.state, ShardState::submitted);
+  EXPECT_EQ(taken.attempt, 2) << "a later POST must not be announced under a number that was used";
+  EXPECT_EQ(taken.batch, BatchId{"batch_1"});
+  EXPECT_EQ(taken.input_file, FileId{"file-1"}) << "what is to be deleted in the end is what the batch was made of";
+  EXPECT_EQ(taken.reserved, 700);
+  EXPECT_EQ(apply(taken, Ended{batch(BatchStatus::completed)}).reserved, 0);
+  EXPECT_EQ(apply(uploaded(), Found{batch(BatchStatus::in_progress), 3, FileId{"f"}}).attempt, 3) << "those between were lost";
+}
+
 TEST(Shard, FinishesForTheReasonTheBatchEnded) {
   const auto reason = [](Batch b) { return apply(submitted(), Ended{b}).finish_reason; };
   EXPECT_EQ(reason(batch(BatchStatus::completed)), FinishReason::ran);
@@ -133,14 +145,15 @@ TEST(Shard, EveryEventFitsExactlyTheStatesItMay) {
                                                                {"ended", Ended{batch(BatchStatus::completed)}},
                                                                {"vanished", Vanished{}},
                                                                {"not_run", NotRun{}},
+                                                               {"found", Found{batch(BatchStatus::validating), 1, FileId{"f"}}},
                                                                {"merged", Merged{}},
                                                                {"closed", Closed{}},
                                                                {"delayed", Delayed{}}};
   const std::vector<std::pair<std::string, Shard>> shards{
       {"planned", planned()},   {"uploaded", uploaded()}, {"intended", intended()}, {"submitted", submitted()},
       {"finished", finished()}, {"merged", merged()},     {"closed", closed()}};
-  const std::map<std::string, std::string> fitting{{"planned", "uploaded given_up refused delayed "},
-                                                   {"uploaded", "given_up file_lost intended delayed "},
+  const std::map<std::string, std::string> fitting{{"planned", "uploaded given_up refused found delayed "},
+                                                   {"uploaded", "given_up file_lost intended found delayed "},
                                                    {"intended", "created not_created refused not_found fenced delayed "},
                                                    {"submitted", "ended vanished not_run delayed "},
                                                    {"finished", "merged delayed "},

@@ -1,0 +1,180 @@
+#include "stages/watch.hpp"
+
+#include "stages/list_walk.hpp"
+
+#include <algorithm>
+
+namespace batchd {
+
+namespace {
+
+constexpr Milliseconds longest_pause{5'000};
+
+}  // namespace
+
+Milliseconds WatchStage::pause() const {
+  return std::min(settings_.interval, longest_pause);
+}
+
+bool WatchStage::due(const std::optional<Clock::TimePoint>& last, Milliseconds every) const {
+  return !last || context_.clock.now() - *last >= every;
+}
+
+Task<std::optional<Unmatched>> WatchStage::unmatched() {
+  std::vector<Unmatched> all = co_await context_.store.unmatched();
+  for (Unmatched& one : all) {
+    if (one.provider == provider_name_) co_return std::move(one);
+  }
+  co_return std::nullopt;
+}
+
+Task<int> WatchStage::run_once() {
+  if (!co_await context_.store.hold_role(context_.session.term(), name())) co_return 0;
+  if (due(tended_, settings_.interval)) {
+    co_await tend_strays();
+    tended_ = context_.clock.now();
+  }
+  const std::optional<Unmatched> doubt = co_await unmatched();
+  if (doubt) {
+    if (doubt->mark == walked_for_ && !due(walked_, settings_.interval)) co_return 0;
+  } else {
+    if (!due(walked_, settings_.walk_interval)) co_return 0;
+    const bool wanted = co_await context_.store.wants_walks(provider_name_);
+    if (!wanted && !look_again_) co_return 0;
+  }
+  Survey survey;
+  survey.rewound = doubt && doubt->rewound;
+  walked_ = context_.clock.now();
+  walked_for_ = doubt ? doubt->mark : "";
+  if (!co_await walk(survey)) co_return 0;
+  look_again_ = survey.open > 0;
+  if (co_await settle(survey) > 0) walked_.reset();
+  if (survey.duplicates > 0) tended_.reset();
+  if (!walked_ || !tended_) co_return 1;
+  if (doubt && survey.unsettled == 0) {
+    if (survey.highest.value > 0) co_await context_.store.skip_shards(survey.highest);
+    co_await context_.store.matched(context_.session.term(), *doubt);
+    context_.log.info("provider.matched", {{"provider", provider_name_}});
+    context_.bells.plan.notify();
+    context_.bells.submit.notify();
+  }
+  co_return 0;
+}
+
+Task<bool> WatchStage::walk(Survey& survey) {
+  const auto look = [this, &survey](std::vector<Batch> page) { return judge(std::move(page), survey); };
+  std::function<Task<bool>(std::vector<Batch>)> visit = look;
+  const auto walked = co_await walk_batch_pages(provider_, std::move(visit));
+  if (!walked.has_error() && *walked == WalkEnd::complete) co_return true;
+  const ProviderError stuck{ErrorKind::unknown, 200, "list_incomplete", "the list of batches was not seen whole", std::nullopt};
+  const ProviderError& error = walked.has_error() ? walked.error() : stuck;
+  context_.log.warn(
+      "watch.incomplete",
+      {{"provider", provider_name_}, {"kind", to_string(error.kind)}, {"status", error.status}, {"message", error.message}});
+  co_return false;
+}
+
+Task<bool> WatchStage::judge(std::vector<Batch> page, Survey& survey) {
+  std::vector<Claim> claims;
+  std::vector<Batch*> claimed;
+  for (Batch& batch : page) {
+    auto claim = claim_of(batch, context_.instance);
+    if (!claim) continue;
+    if (claim->shard) survey.highest = std::max(survey.highest, *claim->shard);
+    claims.push_back(std::move(*claim));
+    claimed.push_back(&batch);
+  }
+  if (claims.empty()) co_return true;
+  const std::vector<BookEntry> books = co_await context_.store.look_up(provider_name_, claims);
+  for (std::size_t i = 0; i < claimed.size(); ++i) {
+    if (!context_.session.trusted()) co_return false;
+    co_await judge_one(*claimed[i], books[i], survey);
+  }
+  co_return true;
+}
+
+Task<void> WatchStage::judge_one(Batch& batch, const BookEntry& books, Survey& survey) {
+  const Recognition recognition = recognise(batch, books);
+  switch (recognition) {
+    case Recognition::foreign:
+      break;
+    case Recognition::known:
+      if (survey.rewound) co_await look_for_answers(batch, books, survey);
+      break;
+    case Recognition::open:
+      ++survey.open;
+      break;
+    case Recognition::wait:
+      ++survey.unsettled;
+      break;
+    case Recognition::harmless: {
+      const Stray stray = stray_of(batch, *books.shard, books.attempt);
+      co_await context_.store.record_stray(provider_name_, StrayKind::harmless, stray);
+      break;
+    }
+    case Recognition::duplicate:
+      ++survey.duplicates;
+      co_await record_duplicate(batch, books);
+      break;
+    case Recognition::take_over:
+    case Recognition::lost: {
+      ++survey.unsettled;
+      const auto known = survey.candidates.find(*books.shard);
+      if (known == survey.candidates.end() || better(batch, books.attempt, known->second.batch, known->second.books.attempt))
+        survey.candidates[*books.shard] = Candidate{std::move(batch), books, recognition};
+      break;
+    }
+  }
+}
+
+Task<int> WatchStage::settle(Survey& survey) {
+  int settled = 0;
+  for (const auto& [shard, found] : survey.candidates) {
+    if (!context_.session.trusted()) break;
+    bool done = false;
+    if (found.recognition == Recognition::lost) {
+      done = co_await recover(found);
+    } else {
+      done = co_await take_over(found);
+    }
+    if (done) ++settled;
+  }
+  co_return settled;
+}
+
+Task<bool> WatchStage::take_over(const Candidate& found) {
+  const ShardId id = *found.books.shard;
+  const auto& busy = context_.busy.all();
+  if (std::find(busy.begin(), busy.end(), id) != busy.end()) co_return false;
+  auto leased = co_await context_.store.lease_one(context_.session.term(), id, found.books.held->state);
+  if (!leased || leased->intent) co_return false;
+  const BusyShards::Mark mark(context_.busy, id);
+  Shard shard = std::move(*leased);
+  const std::optional<FileId> own = shard.input_file;
+  const auto input = found.batch.input_file_id ? found.batch.input_file_id
+                     : found.books.input_file  ? found.books.input_file
+                                               : own;
+  if (!input) {
+    co_await record_duplicate(found.batch, found.books);  // a shard at a provider has a file there
+    co_return true;
+  }
+  const ShardEvent event = Found{found.batch, found.books.attempt, *input};
+  if (co_await advance(shard, event) != SaveResult::saved) co_return false;
+  context_.log.info("batch.taken_over", {{"shard", id.value}, {"attempt", found.books.attempt}, {"batch", found.batch.id.value}});
+  if (own && own != input && context_.session.trusted()) {
+    // What was uploaded for the next attempt; should this fail, it is an orphan.
+    const auto deleted = co_await provider_.delete_file(*own);
+    if (deleted.has_error()) warn("delete_file.failed", found.batch.id, deleted.error());
+  }
+  co_return true;
+}
+
+void WatchStage::warn(std::string_view event, const BatchId& batch, const ProviderError& error) {
+  context_.log.warn(std::string(event), {{"provider", provider_name_},
+                                         {"batch", batch.value},
+                                         {"kind", to_string(error.kind)},
+                                         {"status", error.status},
+                                         {"message", error.message}});
+}
+
+}  // namespace batchd

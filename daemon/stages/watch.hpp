@@ -1,0 +1,91 @@
+// Looks for batches of ours at a provider that the books do not explain, and deals with them (P2, P8). A whole walk through the
+// provider's list is judged page by page (core/recognition.hpp): a batch whose shard has none is taken over, one whose shard was
+// lost with its commits gets it back, one too many is stopped and what it answered is used. What is not ours is never touched.
+// One replica does this for a provider at a time.
+#pragma once
+
+#include "core/recognition.hpp"
+#include "stages/stage.hpp"
+
+#include <map>
+#include <unordered_map>
+
+namespace batchd {
+
+struct WatchSettings {
+  Milliseconds interval{60'000};        ///< how often it asks whether there is something to do
+  Milliseconds walk_interval{600'000};  ///< between whole walks while something may turn up
+  bool delete_remote_files = true;
+  Milliseconds remote_delay{0};
+};
+
+class WatchStage final : public Stage {
+ public:
+  WatchStage(StageContext& context, std::string provider_name, Provider& provider, Wakeup& bell, WatchSettings settings)
+      : Stage("watch:" + provider_name, context, bell, settings.interval),
+        provider_name_(std::move(provider_name)),
+        provider_(provider),
+        settings_(settings) {}
+
+ private:
+  /// A batch that belongs to a shard without one.
+  struct Candidate {
+    Batch batch;
+    BookEntry books;
+    Recognition recognition = Recognition::lost;
+  };
+  /// What one walk found.
+  struct Survey {
+    bool rewound = false;  ///< commits are known to be lost: what the books know may be behind
+    std::map<ShardId, Candidate> candidates;
+    int unsettled = 0;  ///< has to be judged again by another walk
+    int open = 0;       ///< the submit stage is after it
+    int duplicates = 0;
+    ShardId highest;  ///< shard named by a batch of this instance
+  };
+
+  Task<int> run_once() override;
+  /// What is new is seen soon, however seldom there is something to do.
+  Milliseconds pause() const override;
+  bool due(const std::optional<Clock::TimePoint>& last, Milliseconds every) const;
+  /// The provider, while its list has to be compared with the books.
+  Task<std::optional<Unmatched>> unmatched();
+  /// False when the list was not seen whole.
+  Task<bool> walk(Survey& survey);
+  Task<bool> judge(std::vector<Batch> page, Survey& survey);
+  Task<void> judge_one(Batch& batch, const BookEntry& books, Survey& survey);
+  /// Acts on the candidates; returns how many shards have their batch now.
+  Task<int> settle(Survey& survey);
+  Task<bool> take_over(const Candidate& found);
+
+  // Shards that the database has lost (watch_recover.cpp) ------------------------------------------------------------
+  Task<bool> recover(const Candidate& found);
+  /// A batch that the books know has ended; whether its answers are still there.
+  Task<void> look_for_answers(const Batch& batch, const BookEntry& books, Survey& survey);
+  /// True when a result file of the batch stays missing; nothing when that cannot be told yet.
+  Task<std::optional<bool>> answers_gone(const Batch& batch);
+  /// Reads which requests a batch has, from its input file or what it answered. Nothing when that cannot be done now; no
+  /// lines when there is nothing to read any more.
+  Task<std::optional<FoundBatch>> learn(const Batch& batch);
+  Task<void> record_lost(const Batch& batch, const BookEntry& books);
+
+  // Strays (watch_strays.cpp) ----------------------------------------------------------------------------------------
+  Task<void> record_duplicate(const Batch& batch, const BookEntry& books);
+  Task<void> tend_strays();
+  Task<void> stop_stray(Stray& stray);
+  Task<void> harvest(Stray& stray);
+  Task<void> clear_away(Stray& stray);
+
+  void warn(std::string_view event, const BatchId& batch, const ProviderError& error);
+
+  std::string provider_name_;
+  Provider& provider_;
+  WatchSettings settings_;
+  std::optional<Clock::TimePoint> tended_;          // when strays were last looked after
+  std::optional<Clock::TimePoint> walked_;          // when the list was last walked
+  std::string walked_for_;                          // the mark of the doubt that the last walk was about
+  bool look_again_ = false;                         // an open submission was met: another of its batches would show later
+  std::unordered_map<BatchId, int> missing_files_;  // looks in a row that did not find a batch's files
+};
+
+}  // namespace batchd
