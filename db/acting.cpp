@@ -82,6 +82,13 @@ bool Acting::adopt() {
   return transact(database_, [](Transaction& tx) { return tx.run(queries::adopt)[0][0].as<bool>(); });
 }
 
+AcceptedLoss Acting::accept_loss() {
+  return transact(database_, [](Transaction& tx) {
+    const auto rows = tx.run(queries::accept_loss);
+    return AcceptedLoss{rows[0][0].as<std::int64_t>(), rows[0][1].as<std::int64_t>()};
+  });
+}
+
 NewInstance Acting::adopt_as_new_instance(Milliseconds silence) {
   return transact(
       database_,

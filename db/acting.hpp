@@ -26,6 +26,11 @@ struct PauseLine {
   std::optional<std::string> until;  ///< nothing when only an order ends it
 };
 
+struct AcceptedLoss {
+  std::int64_t shards = 0;
+  std::int64_t batches = 0;
+};
+
 struct NewInstance {
   std::string id;
   std::int64_t shards = 0;      ///< given up
@@ -56,6 +61,8 @@ class Acting {
 
   /// The same installation goes on where the database is now; true when it had moved.
   bool adopt();
+  /// What was lost with its commits may be sent, and paid for, again.
+  AcceptedLoss accept_loss();
   /// Refused (StoreError) while a replica was heard of less than `silence` ago.
   NewInstance adopt_as_new_instance(Milliseconds silence);
 

@@ -48,14 +48,15 @@ constexpr std::array needs{
     Need{"table", "batchd.shard_progress", "SELECT INSERT UPDATE DELETE"},
     Need{"table", "batchd.file_ceiling", "SELECT INSERT UPDATE DELETE"},
     Need{"table", "batchd.unmatched", "SELECT DELETE"},
-    Need{"table", "batchd.orphan_search", "SELECT INSERT UPDATE"},
-    Need{"table", "batchd.clock", "SELECT UPDATE"},
     Need{"table", "batchd.submission", "SELECT INSERT UPDATE DELETE"},
     Need{"table", "batchd.stray", "SELECT INSERT UPDATE DELETE"},
+    Need{"table", "batchd.orphan_search", "SELECT INSERT UPDATE"},
+    Need{"table", "batchd.clock", "SELECT UPDATE"},
     Need{"sequence", "batchd.shard_id", "USAGE"},
     Need{"function", "batchd.is_rewound()", "EXECUTE"},
     Need{"function", "batchd.distrust(text[], boolean)", "EXECUTE"},
     Need{"function", "batchd.is_trusted(text)", "EXECUTE"},
+    Need{"function", "batchd.accept_loss()", "EXECUTE"},
     Need{"function", "batchd.cancel_returned(bigint[], boolean)", "EXECUTE"},
     Need{"function", "batchd.cancel_request(bigint)", "EXECUTE"},
     Need{"function", "batchd.cancel_job(text)", "EXECUTE"},
@@ -68,8 +69,8 @@ constexpr std::array needs{
     Need{"function", "batchd.retire_partition(interval)", "EXECUTE"},
     Need{"function", "batchd.retire_shards(interval)", "EXECUTE"},
     Need{"function", "batchd.place_wishes(int)", "EXECUTE"},
-    Need{"function", "batchd.mend_clock(interval, interval)", "EXECUTE"},
     Need{"function", "batchd.skip_shards(bigint)", "EXECUTE"},
+    Need{"function", "batchd.mend_clock(interval, interval)", "EXECUTE"},
     Need{"function", "batchd.has_moved()", "EXECUTE"},
     Need{"function", "batchd.adopt()", "EXECUTE"},
     Need{"function", "batchd.adopt_as_new_instance(interval)", "EXECUTE"},
@@ -162,6 +163,27 @@ InstanceState Diagnosis::instance() {
     const auto rows = tx.run(queries::instance_state);
     if (rows.empty()) return InstanceState{};
     return InstanceState{rows[0][0].as<std::string>(), rows[0][1].as<bool>()};
+  });
+}
+
+std::vector<std::string> Diagnosis::unmatched() {
+  return transact(database_, [](Transaction& tx) {
+    std::vector<std::string> providers;
+    for (const auto& row : tx.run(queries::unmatched)) providers.push_back(row[0].as<std::string>());
+    return providers;
+  });
+}
+
+std::vector<LossLine> Diagnosis::losses() {
+  return transact(database_, [](Transaction& tx) {
+    std::vector<LossLine> lines;
+    for (const char* const question : {queries::lost_batches, queries::lost_shards}) {
+      for (const auto& row : tx.run(question)) {
+        lines.push_back(
+            {row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::int64_t>(), row[3].as<std::string>()});
+      }
+    }
+    return lines;
   });
 }
 

@@ -31,6 +31,14 @@ struct InstanceState {
   bool moved = false;  ///< nothing may be submitted until it is adopted
 };
 
+/// Requests that were sent and paid for, and whose answers are lost with the commits that held them.
+struct LossLine {
+  std::string provider;
+  std::string batch;
+  std::int64_t requests = 0;
+  std::string submitted;  ///< UTC, to the minute; "" when not known
+};
+
 struct ReplicaLine {
   std::string host;
   std::int64_t pid = 0;
@@ -75,6 +83,10 @@ class Diagnosis {
   /// Nothing when the role batchd_worker is not there.
   std::optional<bool> is_worker();
   InstanceState instance();
+  /// Providers whose lists are not yet compared with the books.
+  std::vector<std::string> unmatched();
+  /// What is not sent again before a person says so.
+  std::vector<LossLine> losses();
   std::vector<ReplicaLine> replicas();
   std::vector<DeploymentLine> deployments();
   std::vector<WaitingLine> waiting();

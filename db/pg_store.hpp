@@ -30,6 +30,7 @@ class PgStore final : public Store {
 
   Task<Term> join(const ReplicaInfo& replica) override;
   Task<Standing> heartbeat(Term term) override;
+  Task<void> distrust() override;
   Task<std::vector<Unmatched>> unmatched() override;
   Task<void> matched(Term term, const Unmatched& provider) override;
   Task<void> leave(Term term) override;

@@ -68,6 +68,12 @@ Task<Standing> PgStore::heartbeat(Term term) {
   return run_on(heartbeat_.pool, [&db = heartbeat_.database, &beats = beats_, term] { return beat(db, beats, term); });
 }
 
+Task<void> PgStore::distrust() {
+  return run([&db = database_] {
+    transact(db, [](Transaction& tx) { tx.run(queries::distrust, std::string("{}"), true); });
+  });
+}
+
 Task<std::vector<Unmatched>> PgStore::unmatched() {
   return run([&db = database_] { return read_unmatched(db); });
 }

@@ -172,6 +172,8 @@ class Store {
   /// Renews the heartbeat. When the database turns out to be rewound, all providers become unmatched, the shards that it knows
   /// are doubtful, and the term is void: what this replica holds in memory is of another past.
   virtual Task<Standing> heartbeat(Term term) = 0;
+  /// Commits turned out to be lost: all providers become unmatched, and the shards that the database knows are doubtful.
+  virtual Task<void> distrust() = 0;
   /// The providers at which nothing is planned or posted until `matched()` says that their lists agree with the books.
   virtual Task<std::vector<Unmatched>> unmatched() = 0;
   /// The provider's whole list, read since `unmatched()` told of it, has been compared with the books, and what was missing there

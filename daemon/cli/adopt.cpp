@@ -74,12 +74,28 @@ int adopt_same(Database& database, const InstanceState& before, const AdoptOptio
   return exit_ok;
 }
 
+int resubmit_lost(Database& database, const InstanceState& before, const AdoptOptions& options) {
+  std::int64_t requests = 0;
+  for (const LossLine& loss : Diagnosis(database).losses()) requests += loss.requests;
+  if (requests > 0) {
+    confirm(options,
+            "The answers of " + grouped(requests) +
+                " requests were paid for and are lost. A later backup of the database may have them; otherwise they are\n"
+                "sent, and paid for, again.");
+  }
+  const AcceptedLoss accepted = Acting(database).accept_loss();
+  tell(options, {{"instance", before.id}, {"requests", requests}, {"shards", accepted.shards}, {"batches", accepted.batches}},
+       requests > 0 ? grouped(requests) + " requests may be sent again" : std::string("nothing is known to be lost"));
+  return exit_ok;
+}
+
 }  // namespace
 
 int run_adopt(const CommonOptions& common, const AdoptOptions& options) {
   const Milliseconds ttl = require_config(common, ConfigScope::database).config.lease.ttl;
   Database database(database_settings(common));
   const InstanceState before = Diagnosis(database).instance();
+  if (options.resubmit_lost) return resubmit_lost(database, before, options);
   return options.as_new_instance ? adopt_as_new(database, before, options, ttl) : adopt_same(database, before, options);
 }
 

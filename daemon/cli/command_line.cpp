@@ -176,9 +176,13 @@ void add_care(CLI::App& app, Invocation& i) {
       "Such a database submits nothing until then. Without a flag: it is the same installation, and what was under way goes "
       "on.\n"
       "With --as-new-instance: it is another one than the original, gets a name of its own, gives up what was under way and\n"
-      "leaves the original's files and batches alone; refused while daemons of this database are alive.",
+      "leaves the original's files and batches alone; refused while daemons of this database are alive.\n"
+      "With --resubmit-lost: after a restore, what was answered and paid for since the backup, and which the provider does not\n"
+      "have any more, may be sent once more; `doctor` tells what that is.",
       i, [&i] { return run_adopt(i.common, i.adopt); }, true);
   adopt->add_flag("--as-new-instance", i.adopt.as_new_instance, "It is another installation than the original");
+  adopt->add_flag("--resubmit-lost", i.adopt.resubmit_lost, "Send again, and pay again for, what a restored database has lost")
+      ->excludes("--as-new-instance");
   adopt->add_flag("--yes", i.adopt.yes, "Do not ask");
   adopt->add_flag("--json", i.adopt.json, "Print JSON");
 }

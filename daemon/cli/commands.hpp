@@ -96,6 +96,7 @@ struct DoctorOptions {
 
 struct AdoptOptions {
   bool as_new_instance = false;
+  bool resubmit_lost = false;
   bool yes = false;
   bool json = false;
 };

@@ -39,6 +39,7 @@ class Examiner {
     if (!schema()) return std::move(result_);
     ask("grants", [this] { grants(); });
     ask("instance", [this] { instance(); });
+    ask("history", [this] { history(); });
     ask("replicas", [this] { replicas(); });
     ask("deployments", [this] { deployments(); });
     ask("queue", [this] { queue(); });
@@ -160,6 +161,39 @@ class Examiner {
     } else {
       add(fine("instance", state.id + ", where it was"));
     }
+  }
+
+  void history() {
+    const std::vector<LossLine> losses = diagnosis_.losses();
+    if (!losses.empty()) {
+      constexpr std::size_t most_named = 5;
+      std::int64_t requests = 0;
+      std::string named;
+      for (std::size_t i = 0; i < losses.size(); ++i) {
+        const LossLine& loss = losses[i];
+        requests += loss.requests;
+        if (i < most_named) {
+          named += (i == 0 ? "" : ", ") + loss.batch + " at " + loss.provider + " (" + grouped(loss.requests) +
+                   (loss.submitted.empty() ? "" : ", submitted " + loss.submitted + " UTC") + ")";
+        }
+      }
+      if (losses.size() > most_named) named += " and " + std::to_string(losses.size() - most_named) + " more";
+      add(failure(
+          "history",
+          "the database has lost commits, and with them the answers of " + grouped(requests) +
+              " requests, which the provider does not have any more: " + named,
+          "restore a later state of the database; or `batchd adopt --resubmit-lost`: they are sent, and paid for, again"));
+      return;
+    }
+    const std::vector<std::string> unmatched = diagnosis_.unmatched();
+    if (unmatched.empty()) {
+      add(fine("history", "nothing that was confirmed is known to be lost"));
+      return;
+    }
+    std::string names;
+    for (const std::string& name : unmatched) names += (names.empty() ? "" : ", ") + name;
+    add(warning("history", "nothing is submitted to " + names + " before its batches are compared with what the database knows",
+                "nothing, for a minute while a daemon runs; its log tells when listing fails"));
   }
 
   void replicas() {

@@ -25,8 +25,9 @@ Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, con
   const auto read = co_await provider.download(file, sink);
   const bool last_try = shard.failures >= most_denials;
   if (read.has_error()) {
-    if (read.error().kind == ErrorKind::not_found && last_try) co_return std::nullopt;
-    co_return read.error();
+    if (read.error().kind != ErrorKind::not_found || !last_try) co_return read.error();
+    if (!shard.doubtful) co_return std::nullopt;
+    co_return ProviderError{ErrorKind::not_found, read.error().status, std::string(answers_lost), read.error().message, {}};
   }
   const bool whole_line = co_await merger.end_of_file();
   if (merger.lost() || last_try) co_return std::nullopt;

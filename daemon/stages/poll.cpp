@@ -127,8 +127,10 @@ Task<void> PollStage::vanished(const LiveBatch& live, const ProviderError& error
   if (!leased) co_return;
   const BusyShards::Mark mark(context_.busy, live.shard);
   Shard shard = std::move(*leased);
-  if (shard.failures < most_denials) {
-    co_await delay(shard, "retrieve_batch", error);
+  if (shard.failures < most_denials || shard.doubtful) {
+    ProviderError gone = error;
+    if (shard.failures >= most_denials) gone.code = answers_lost;
+    co_await delay(shard, "retrieve_batch", gone);
     co_return;
   }
   const ShardEvent event = Vanished{};

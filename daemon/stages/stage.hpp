@@ -20,6 +20,10 @@
 
 namespace batchd {
 
+/// The code of an error that a shard waits with, until a person says that its requests may be paid for again: it is older than a
+/// loss of commits, and the provider does not have its answers any more. They may have been merged in what is lost.
+inline constexpr std::string_view answers_lost = "answers_lost";
+
 /// What a configured deployment adds to its ledger row.
 struct Route {
   Provider* provider = nullptr;

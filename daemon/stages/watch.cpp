@@ -127,7 +127,19 @@ Task<void> WatchStage::judge_one(Batch& batch, const BookEntry& books, Survey& s
   }
 }
 
+Task<void> WatchStage::note_loss(Survey& survey) {
+  const auto unannounced = [](const auto& found) { return !found.second.books.announced; };
+  const auto proof = std::find_if(survey.candidates.begin(), survey.candidates.end(), unannounced);
+  if (survey.rewound || proof == survey.candidates.end()) co_return;
+  context_.log.error("database.rewound", {{"provider", provider_name_},
+                                          {"batch", proof->second.batch.id.value},
+                                          {"meaning", "it was submitted, and the database does not know of that: commits are lost"}});
+  co_await context_.store.distrust();
+  survey.rewound = true;
+}
+
 Task<int> WatchStage::settle(Survey& survey) {
+  co_await note_loss(survey);
   int settled = 0;
   for (const auto& [shard, found] : survey.candidates) {
     if (!context_.session.trusted()) break;

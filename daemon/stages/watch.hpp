@@ -54,6 +54,8 @@ class WatchStage final : public Stage {
   Task<bool> walk(Survey& survey);
   Task<bool> judge(std::vector<Batch> page, Survey& survey);
   Task<void> judge_one(Batch& batch, const BookEntry& books, Survey& survey);
+  /// A batch that no announcement explains proves that commits are lost, whatever else the database shows.
+  Task<void> note_loss(Survey& survey);
   /// Acts on the candidates; returns how many shards have their batch now.
   Task<int> settle(Survey& survey);
   Task<bool> take_over(const Candidate& found);

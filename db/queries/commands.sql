@@ -129,6 +129,23 @@ SELECT batchd.adopt();
 -- Another installation than the one it was copied from.
 SELECT instance_id, shards, unanswered FROM batchd.adopt_as_new_instance($1::bigint * interval '1 ms');
 
+-- name: accept_loss
+-- What was lost with its commits may be paid for again.
+SELECT shards, batches FROM batchd.accept_loss();
+
+-- name: lost_batches
+-- Batches that ran, whose requests cannot be told any more; nobody has said yet that they may be paid for again.
+SELECT t.provider, t.batch_id, coalesce(t.total, 0), coalesce(to_char(t.batch_created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), '')
+FROM batchd.stray t WHERE t.kind = 'lost' AND batchd.is_open_loss(t) ORDER BY t.batch_created_at, t.batch_id;
+
+-- name: lost_shards
+-- Shards older than a loss of commits whose answers the provider does not have any more, likewise.
+SELECT s.provider, coalesce(s.batch_id, ''), s.requests - coalesce((SELECT bit_count(p.decided) FROM batchd.shard_progress p WHERE p.shard_id = s.id), 0),
+       coalesce(to_char(s.submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), '')
+FROM batchd.shard s
+WHERE s.state IN ('submitted', 'finished') AND s.state <> 'closed' AND s.failures > 0 AND s.error IS NOT NULL AND batchd.is_doubtful(s)
+  AND s.error::json->>'code' = 'answers_lost' ORDER BY s.id;
+
 -- name: missing_grants
 -- Those of the objects that this user may not use as said: a table's privileges, a sequence's, or to call a function.
 SELECT kind || ' ' || name || ': ' || privilege

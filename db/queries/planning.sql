@@ -24,10 +24,11 @@ LIMIT 10000;
 -- name: deployment_loads
 -- Configured deployments with what is reserved, staged and live there: touches live shards only.
 SELECT d.name, d.provider, d.model, d.enqueued_token_limit, d.reserved, coalesce(s.staged, 0), coalesce(s.staged_tokens, 0),
-       coalesce(s.live, 0), p.asked OR coalesce(d.paused_until > clock_timestamp(), false) AS paused,
-       CASE WHEN p.asked THEN 'asked' ELSE coalesce(d.pause_reason, '') END
+       coalesce(s.live, 0), p.asked OR coalesce(d.paused_until > clock_timestamp(), false) OR NOT p.trusted AS paused,
+       CASE WHEN p.asked THEN 'asked' WHEN NOT p.trusted THEN 'unmatched' ELSE coalesce(d.pause_reason, '') END
 FROM batchd.deployment d
-CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM batchd.pause w WHERE w.scope IN ('all', 'deployment:' || d.name)) AS asked) p
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM batchd.pause w WHERE w.scope IN ('all', 'deployment:' || d.name)) AS asked,
+                           batchd.is_trusted(d.provider) AS trusted) p
 LEFT JOIN (SELECT deployment,
                   count(*) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged,
                   sum(tokens) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged_tokens,

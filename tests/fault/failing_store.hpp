@@ -67,7 +67,7 @@ class FailingStore : public Store {
   Task<std::vector<Stray>> open_strays(std::string_view provider) override { return store_.open_strays(provider); }
   Task<std::vector<Stray>> strays_of(ShardId shard) override { return store_.strays_of(shard); }
 
-  // No workload makes duplicates or loses commits: tests/integration/duplicates_test.py does, without failpoints.
+  // No workload makes duplicates or loses commits: tests/integration/duplicates_test.py and lost_commits_test.py do, without failpoints.
   Task<bool> record_stray(std::string_view provider, StrayKind kind, const Stray& stray) override {
     return store_.record_stray(provider, kind, stray);
   }
@@ -78,6 +78,7 @@ class FailingStore : public Store {
     return store_.bind_found(term, found);
   }
   Task<void> skip_shards(ShardId through) override { return store_.skip_shards(through); }
+  Task<void> distrust() override { return store_.distrust(); }
 
   // The daemon does not call these; whoever makes it do so gives them points.
   Task<void> drop_role(Term, std::string_view) override { no_point("drop_role"); }

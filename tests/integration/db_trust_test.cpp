@@ -89,6 +89,17 @@ TEST_F(TrustTest, An_announcement_is_refused_by_a_database_that_has_forgotten_th
   EXPECT_EQ(wait(store.heartbeat(term)), Standing::rewound);
 }
 
+TEST_F(TrustTest, What_a_provider_lists_can_prove_a_loss_too) {
+  const Term term = started_replica();
+  match_all(term);
+  insert(1);
+  const Shard shard = planned(term);
+  wait(store.distrust());
+  EXPECT_TRUE(wait(store.unmatched()).at(0).rewound);
+  EXPECT_TRUE(leased(term, shard.id, ShardState::planned).doubtful);
+  EXPECT_EQ(wait(store.heartbeat(term)), Standing::alive);
+}
+
 TEST_F(TrustTest, An_announcement_by_a_buried_replica_is_refused) {
   const Term term = started_replica();
   match_all(term);
