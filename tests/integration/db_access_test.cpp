@@ -64,7 +64,7 @@ TEST_F(Access, AWorkerDoesTheDaemonsWholeWork) {
   Database worker_database({.url = PgCluster::instance().url(database_name, user), .listen_url = ""});
   PgStore worker(worker_database, pool, metrics);
   EXPECT_NO_THROW(wait(worker.ping()));
-  const Term term = wait(worker.join({"h", 1, "v"}));
+  const Term term = wait(worker.join({"h", 1, "v", {}}));
   wait(worker.publish(term, {{"dep", "prov", "m", 1000}}));
   ASSERT_TRUE(wait(worker.hold_role(term, "plan")));
   wait(worker.maintain());

@@ -294,7 +294,7 @@ TEST_F(Books, AreForgottenWithTheirShard) {
   sql.run(
       "UPDATE batchd.shard SET state = 'closed', finish_reason = 'ran', owner = NULL, reserved = 0, closed_at = '2020-01-01'");
   sql.run("DELETE FROM batchd.shard_member");
-  wait(store.retire(Milliseconds{1000}));
+  wait(store.retire(term, Milliseconds{1000}));
   EXPECT_EQ(lines(), "");
   EXPECT_EQ(sql.value("SELECT string_agg(kind, ' ') FROM batchd.stray"), "lost") << "people have not seen that one yet";
   EXPECT_EQ(sql.number("SELECT retired_through FROM batchd.instance"), shard.id.value);

@@ -25,7 +25,7 @@ class StoreTest : public PgTest {
     return run_task(io, std::move(task));
   }
 
-  Term join() { return wait(store.join({"host", 1, "test"})); }
+  Term join() { return wait(store.join({"host", 1, "test", {}})); }
   /// A living term with the role `plan`, and the deployment `dep` for the model `m`.
   Term planner(Tokens limit = 1'000'000) {
     const Term term = join();
