@@ -128,6 +128,7 @@ class StopsAndKills(Faults):
         self.enqueue([chat(f"prompt {i}") for i in range(2000)])
         for results in (100, 600, 1200):
             until("some results", lambda: self.number_of("SELECT count(*) FROM batchd.result") >= results)
+            until("it hears signals", lambda: daemon.saw("replica.joined"))
             started = time.monotonic()
             self.assertEqual(0, daemon.stop())
             self.assertLess(time.monotonic() - started, 30)
