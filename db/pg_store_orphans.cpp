@@ -19,7 +19,9 @@ FileBooks read_books(Database& database, const std::string& provider, const std:
     const auto state = tx.run(queries::books_trusted, provider);
     books.trusted = !state.empty() && state[0][0].as<bool>();
     if (!books.trusted) return books;
-    for (const auto& row : tx.run(queries::file_owners, array_of(shards, [](ShardId id) { return id.value; }))) {
+    const std::string ids = array_of(shards, [](ShardId id) { return id.value; });
+    for (const auto& row : tx.run(queries::needed_inputs, ids, provider)) books.needed.insert(FileId{row[0].as<std::string>()});
+    for (const auto& row : tx.run(queries::file_owners, ids)) {
       FileOwner owner;
       auto file = row[1].as<std::string>();
       if (!file.empty()) owner.input_file = FileId{std::move(file)};

@@ -31,3 +31,7 @@ SELECT NOT batchd.has_moved() AND batchd.is_trusted($1);
 SELECT s.id, coalesce(s.input_file, ''), s.attempt, s.state = 'planned',
        s.state = 'planned' AND EXISTS (SELECT FROM batchd.replica o WHERE o.term = s.owner)
 FROM batchd.shard s WHERE s.id = ANY ($1::bigint[]);
+
+-- name: needed_inputs
+-- Inputs of these shards' submissions whose batches exist or may exist.
+SELECT DISTINCT input_file FROM batchd.submission WHERE shard_id = ANY ($1::bigint[]) AND provider = $2 AND answer IN ('open', 'created');

@@ -319,6 +319,20 @@ TEST_F(OrphanBooks, KnowWhoMayBeUploadingAndWhatWasRecorded) {
   EXPECT_FALSE(books.shards.at(sending.id).uploading) << "the dead send nothing";
 }
 
+TEST_F(OrphanBooks, KnowTheInputsOfBatchesThatExistOrMayExist) {
+  const Term term = planner();
+  insert(1);
+  Shard shard = step(term, planned(term), Uploaded{FileId{"f-1"}, 1, 1});
+  EXPECT_TRUE(wait(store.file_books("prov", {shard.id})).needed.empty());
+  shard = step(term, shard, Intended{});
+  EXPECT_TRUE(wait(store.file_books("prov", {shard.id})).needed.contains(FileId{"f-1"}));
+  Batch batch;
+  batch.id = BatchId{"b"};
+  step(term, shard, Created{batch});
+  EXPECT_TRUE(wait(store.file_books("prov", {shard.id})).needed.contains(FileId{"f-1"}));
+  EXPECT_TRUE(wait(store.file_books("other", {shard.id})).needed.empty());
+}
+
 TEST_F(OrphanBooks, SayNothingWhileCommitsMayBeLost) {
   wait(store.suspect_orphans("prov"));
   wait(store.join({"host", 1, "test", {"prov"}}));
