@@ -37,6 +37,11 @@ Task<int> WatchStage::run_once() {
   const std::optional<Unmatched> doubt = co_await unmatched();
   if (doubt) {
     if (doubt->mark == walked_for_ && !due(walked_, settings_.interval)) co_return 0;
+    // The account is probed when its pause is over, or lifted by a person or by another key.
+    if (refusals_ > 0) {
+      const bool paused = co_await lanes_paused();
+      if (paused) co_return 0;
+    }
   } else {
     if (!due(walked_, settings_.walk_interval)) co_return 0;
     const bool wanted = co_await context_.store.wants_walks(provider_name_);
@@ -47,6 +52,7 @@ Task<int> WatchStage::run_once() {
   walked_ = context_.clock.now();
   walked_for_ = doubt ? doubt->mark : "";
   if (!co_await walk(survey)) co_return 0;
+  refusals_ = 0;
   look_again_ = survey.open > 0;
   if (co_await settle(survey) > 0) walked_.reset();
   if (survey.duplicates > 0) tended_.reset();
@@ -71,7 +77,30 @@ Task<bool> WatchStage::walk(Survey& survey) {
   context_.log.warn(
       "watch.incomplete",
       {{"provider", provider_name_}, {"kind", to_string(error.kind)}, {"status", error.status}, {"message", error.message}});
+  if (error.kind == ErrorKind::account) co_await pause_lanes(error);
   co_return false;
+}
+
+Task<void> WatchStage::pause_lanes(const ProviderError& error) {
+  const auto seed = static_cast<std::uint64_t>(context_.session.term().value);
+  const Milliseconds probe_in = backoff(context_.backoff, ++refusals_, seed, error.retry_after);
+  for (const auto& [deployment, route] : context_.routes) {
+    if (route.provider_name != provider_name_) continue;
+    co_await context_.store.pause_deployment(context_.session.term(), deployment, "account", probe_in, context_.backoff.max);
+    context_.log.error("lane.paused", {{"deployment", deployment},
+                                       {"reason", "account"},
+                                       {"status", error.status},
+                                       {"code", error.code},
+                                       {"message", error.message},
+                                       {"probe_in_ms", probe_in.count()}});
+  }
+}
+
+Task<bool> WatchStage::lanes_paused() {
+  const std::vector<DeploymentLoad> loads = co_await context_.store.deployments();
+  co_return std::any_of(loads.begin(), loads.end(), [this](const DeploymentLoad& load) {
+    return load.provider == provider_name_ && load.paused && load.pause_reason == "account";
+  });
 }
 
 Task<bool> WatchStage::judge(std::vector<Batch> page, Survey& survey) {
@@ -131,9 +160,10 @@ Task<void> WatchStage::note_loss(Survey& survey) {
   const auto unannounced = [](const auto& found) { return !found.second.books.announced; };
   const auto proof = std::find_if(survey.candidates.begin(), survey.candidates.end(), unannounced);
   if (survey.rewound || proof == survey.candidates.end()) co_return;
-  context_.log.error("database.rewound", {{"provider", provider_name_},
-                                          {"batch", proof->second.batch.id.value},
-                                          {"meaning", "it was submitted, and the database does not know of that: commits are lost"}});
+  context_.log.error("database.rewound",
+                     {{"provider", provider_name_},
+                      {"batch", proof->second.batch.id.value},
+                      {"meaning", "it was submitted, and the database does not know of that: commits are lost"}});
   co_await context_.store.distrust();
   survey.rewound = true;
 }

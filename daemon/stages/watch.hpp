@@ -52,6 +52,9 @@ class WatchStage final : public Stage {
   Task<std::optional<Unmatched>> unmatched();
   /// False when the list was not seen whole.
   Task<bool> walk(Survey& survey);
+  /// The account refuses us: its lanes say so, until a walk succeeds.
+  Task<void> pause_lanes(const ProviderError& error);
+  Task<bool> lanes_paused();
   Task<bool> judge(std::vector<Batch> page, Survey& survey);
   Task<void> judge_one(Batch& batch, const BookEntry& books, Survey& survey);
   /// A batch that no announcement explains proves that commits are lost, whatever else the database shows.
@@ -86,6 +89,7 @@ class WatchStage final : public Stage {
   std::optional<Clock::TimePoint> tended_;          // when strays were last looked after
   std::optional<Clock::TimePoint> walked_;          // when the list was last walked
   std::string walked_for_;                          // the mark of the doubt that the last walk was about
+  int refusals_ = 0;                                // walks in a row that the account was not allowed
   bool look_again_ = false;                         // an open submission was met: another of its batches would show later
   std::unordered_map<BatchId, int> missing_files_;  // looks in a row that did not find a batch's files
 };

@@ -25,7 +25,7 @@ LIMIT 10000;
 -- Configured deployments with what is reserved, staged and live there: touches live shards only.
 SELECT d.name, d.provider, d.model, d.enqueued_token_limit, d.reserved, coalesce(s.staged, 0), coalesce(s.staged_tokens, 0),
        coalesce(s.live, 0), p.asked OR coalesce(d.paused_until > clock_timestamp(), false) OR NOT p.trusted AS paused,
-       CASE WHEN p.asked THEN 'asked' WHEN NOT p.trusted THEN 'unmatched' ELSE coalesce(d.pause_reason, '') END
+       CASE WHEN p.asked THEN 'asked' WHEN p.trusted OR d.paused_until > clock_timestamp() THEN coalesce(d.pause_reason, '') ELSE 'unmatched' END
 FROM batchd.deployment d
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM batchd.pause w WHERE w.scope IN ('all', 'deployment:' || d.name)) AS asked,
                            batchd.is_trusted(d.provider) AS trusted) p

@@ -19,7 +19,8 @@ class Zombie(Calm):
     the work is done, the first one is let go on, in the belief that nothing has happened."""
 
     # Every table that is written under a term. A wish that was acted upon is crossed off by whoever did that, under the wish's own
-    # mark: what else a shard says does not change by it.
+    # mark: what else a shard says does not change by it. A write counts as of the begin of its transaction: one that was open when the
+    # replica was stopped holds the lock of its shard, and nobody takes that over before it has ended.
     WATCHED = ("shard", "shard_member", "shard_progress", "answer", "retry", "request_attempt", "queue", "role")
 
     def __init__(self, orders, late):
@@ -34,7 +35,7 @@ class Zombie(Calm):
         site.psql("CREATE TABLE public.written (at timestamptz, who text, what text);"
                   "CREATE FUNCTION public.note_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
                   "IF TG_OP <> 'UPDATE' OR to_jsonb(OLD) - 'wished_at' <> to_jsonb(NEW) - 'wished_at' THEN INSERT INTO public.written "
-                  "VALUES (clock_timestamp(), current_setting('application_name'), TG_OP || ' ' || TG_TABLE_NAME); END IF; RETURN NULL; END $$;" +
+                  "VALUES (transaction_timestamp(), current_setting('application_name'), TG_OP || ' ' || TG_TABLE_NAME); END IF; RETURN NULL; END $$;" +
                   "".join(f"CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON batchd.{table} FOR EACH ROW "
                           "EXECUTE FUNCTION public.note_write();" for table in self.WATCHED), site.database)
         super().begin(site)

@@ -363,15 +363,16 @@ class Doctor(WithConfig):
             self.assertRegex(found[subject][2], remedy)
 
     def alive(self):
-        until("a replica", lambda: self.number_of("SELECT count(*) FROM batchd.deployment") == 1)
+        until("a replica at work", lambda: self.number_of("SELECT count(*) FROM batchd.deployment") == 1
+              and self.number_of("SELECT count(*) FROM batchd.unmatched") == 0)
 
     def test_a_healthy_installation(self):
         self.sim("--fast")
         self.serve(config=self.configured().read_text())
         self.alive()
         found = self.examined()
-        self.assertEqual(["database", "durability", "clock", "schema", "grants", "instance", "replicas", "deployment mini", "queue", "unroutable",
-                          "submissions", "provider sim", "files sim"], list(found))
+        self.assertEqual(["database", "durability", "clock", "schema", "grants", "instance", "history", "replicas", "deployment mini", "queue",
+                          "unroutable", "submissions", "provider sim", "files sim"], list(found))
         self.assertEqual({"durability"}, {subject for subject, finding in found.items() if finding[0] != "ok"}, "tests run without fsync")
         self.expect_line(found, "database", "ok", r"^PostgreSQL \d+\.\d+.*, \d+\.\d\d ms away$")
         self.expect_line(found, "files sim", "ok", "0 of 500 file slots taken, 0 of them by files that are not ours")
