@@ -69,9 +69,7 @@ Task<Standing> PgStore::heartbeat(Term term) {
 }
 
 Task<void> PgStore::distrust() {
-  return run([&db = database_] {
-    transact(db, [](Transaction& tx) { tx.run(queries::distrust, std::string("{}"), true); });
-  });
+  return run([&db = database_] { transact(db, [](Transaction& tx) { tx.run(queries::distrust, std::string("{}"), true); }); });
 }
 
 Task<std::vector<Unmatched>> PgStore::unmatched() {

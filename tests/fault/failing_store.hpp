@@ -67,7 +67,8 @@ class FailingStore : public Store {
   Task<std::vector<Stray>> open_strays(std::string_view provider) override { return store_.open_strays(provider); }
   Task<std::vector<Stray>> strays_of(ShardId shard) override { return store_.strays_of(shard); }
 
-  // No workload makes duplicates or loses commits: tests/integration/duplicates_test.py and lost_commits_test.py do, without failpoints.
+  // No workload makes duplicates or loses commits: tests/integration/duplicates_test.py and lost_commits_test.py do, without
+  // failpoints.
   Task<bool> record_stray(std::string_view provider, StrayKind kind, const Stray& stray) override {
     return store_.record_stray(provider, kind, stray);
   }
