@@ -33,46 +33,5 @@ BEGIN
   PERFORM pg_notify('batchd_request', '');
 END $$;
 
--- This is another installation than the one it was copied from: it gets a name of its own and lets go of every file and batch of the
--- original's, which are neither asked about, merged, cancelled nor deleted from here. Live shards are given up, so that a daemon
--- returns their unanswered requests to the queue at no cost; the room they had reserved is free, and the books begin anew.
--- Refused while a replica was heard of less than `silence` ago: it would go on under the old name.
-CREATE OR REPLACE FUNCTION batchd.adopt_as_new_instance(silence interval, OUT instance_id text, OUT shards bigint, OUT unanswered bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  alive record;
-BEGIN
-  -- Nobody joins or beats until this is over; a replica that slept through it finds its term void.
-  LOCK TABLE batchd.replica IN SHARE ROW EXCLUSIVE MODE;
-  SELECT r.host, r.pid INTO alive FROM batchd.replica r
-  WHERE r.heartbeat_at > clock_timestamp() - silence ORDER BY r.heartbeat_at DESC LIMIT 1;
-  IF FOUND THEN
-    RAISE EXCEPTION 'a replica of this database is alive: process % on %', alive.pid, alive.host USING ERRCODE = 'object_in_use';
-  END IF;
-  DELETE FROM batchd.replica;
-  UPDATE batchd.role SET owner = NULL WHERE owner IS NOT NULL;
-
-  SELECT count(*), coalesce(sum(s.requests - coalesce(bit_count(p.decided), 0)), 0) INTO shards, unanswered
-  FROM batchd.shard s LEFT JOIN batchd.shard_progress p ON p.shard_id = s.id
-  WHERE s.state IN ('planned', 'uploaded', 'submitted', 'finished');
-  UPDATE batchd.shard SET
-    state = 'finished', finish_reason = 'given_up', input_file = NULL, batch_id = NULL, batch_status = 'unknown', output_file = NULL,
-    error_file = NULL, error = NULL, intent_at = NULL, looks = 0, reserved = 0, failures = 0, owner = NULL, due_at = clock_timestamp(),
-    state_at = clock_timestamp(), finished_at = coalesce(finished_at, clock_timestamp())
-  WHERE state IN ('planned', 'uploaded', 'submitted', 'finished');
-  UPDATE batchd.shard SET state = 'closed', owner = NULL, state_at = clock_timestamp(), closed_at = clock_timestamp()
-  WHERE state = 'merged';
-  UPDATE batchd.shard SET input_file = NULL, output_file = NULL, error_file = NULL
-  WHERE state = 'closed' AND (input_file IS NOT NULL OR output_file IS NOT NULL OR error_file IS NOT NULL);
-  UPDATE batchd.deployment SET reserved = 0 WHERE reserved <> 0;
-  DELETE FROM batchd.submission;
-  DELETE FROM batchd.stray;
-  DELETE FROM batchd.unmatched;
-
-  instance_id := substr(replace(gen_random_uuid()::text, '-', ''), 1, 12);
-  UPDATE batchd.instance SET id = instance_id, created_at = clock_timestamp(), timeline = batchd.present_timeline(), rewound_at = NULL,
-    (system_identifier, database_oid) = (SELECT p.system_identifier, p.database_oid FROM batchd.present_identity() p);
-END $$;
-
 REVOKE ALL ON FUNCTION batchd.accept_loss() FROM PUBLIC;
 INSERT INTO batchd.role_grant (role, privilege) VALUES ('batchd_worker', 'EXECUTE ON FUNCTION batchd.accept_loss()');
