@@ -277,6 +277,8 @@ class Endings(Edge):
         ids = self.enqueue([chat(f"prompt {i}") for i in range(10)])
         until("staged", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'uploaded'") == 1)
         self.assertEqual("t", self.sql(f"SELECT batchd.cancel_request({ids[4]})"))
+        # A POST that was under way before the wish may still come: it is refused as long as that can be.
+        until("given up", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE finish_reason = 'given_up'") == 1)
         self.control("faults", None, "DELETE")
         self.settled(10)
         outcomes = self.outcomes()
