@@ -1,0 +1,39 @@
+// Switches of the test build that each remove one guard, to show that the campaign would notice. One at most is chosen, for the
+// whole process, before the first schedule.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace batchd::simulation {
+
+enum class Mutant {
+  none,
+  // in the fakes: what the database or its SQL guarantees
+  term_check,           ///< writes to shards do not ask whether the term still lives
+  guarded_reservation,  ///< room is reserved without looking whether there is any
+  plan_gate,            ///< shards are planned and announced although the provider is unmatched
+  beats_check,          ///< a heartbeat does not notice that the database has gone back
+  bitmap,               ///< what of a shard is decided is not stored with the answers
+  key_of_attempts,      ///< an attempt of a shard may be announced twice
+};
+
+struct MutantInfo {
+  Mutant mutant;
+  std::string_view name;
+  std::string_view guard;  ///< what it does without
+};
+
+/// All but `none`.
+const std::vector<MutantInfo>& all_mutants();
+/// The names are those of the enumerators, with dashes.
+std::optional<Mutant> parse_mutant(std::string_view name);
+
+inline Mutant chosen_mutant = Mutant::none;
+/// True when this run does without that guard.
+inline bool without(Mutant mutant) {
+  return chosen_mutant == mutant;
+}
+
+}  // namespace batchd::simulation
