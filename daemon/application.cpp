@@ -11,17 +11,8 @@
 #include "runtime/clock.hpp"
 #include "runtime/task_group.hpp"
 #include "spool/spool.hpp"
-#include "stages/cancel.hpp"
-#include "stages/close.hpp"
 #include "stages/credential_watch.hpp"
-#include "stages/merge.hpp"
-#include "stages/orphans.hpp"
-#include "stages/plan.hpp"
-#include "stages/poll.hpp"
-#include "stages/submit.hpp"
-#include "stages/sweep.hpp"
-#include "stages/upload.hpp"
-#include "stages/watch.hpp"
+#include "stages/replica.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -32,7 +23,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -51,13 +41,6 @@ constexpr auto break_off_after = std::chrono::seconds(10);
 /// What is still in flight then is handed back within this: leaving is safe, because a kill is safe anywhere. All in all that
 /// stays below the 30 s after which service managers kill.
 constexpr auto hand_back_grace = std::chrono::seconds(2);
-/// A provider's whole list is walked so often while a batch of ours may turn up in it: after ten polls, but no more seldom.
-constexpr Milliseconds longest_walk_interval{600'000};
-/// How many shards a stage works on at a time.
-constexpr int uploads_at_once = 2;
-constexpr int submissions_at_once = 4;
-constexpr int merges_at_once = 2;
-constexpr int closes_at_once = 2;
 
 std::string host_name() {
   char name[256] = {};
@@ -72,8 +55,6 @@ class Application {
   void ask_to_stop();
 
  private:
-  void make_routes();
-  void make_stages();
   /// The first loop: waits for the database, then starts the others and keeps the heartbeat.
   Task<void> supervise();
   Task<bool> start();
@@ -101,21 +82,13 @@ class Application {
   Spool spool_;
   Providers providers_;
   std::map<std::string, Provider*> ports_;  // by the provider's name, as the stages see them
-  std::map<std::string, Route> routes_;
   Reporter reporter_;
   AdminServer admin_;
-  Session session_;
-  Bells bells_;
-  BusyShards busy_;
-  std::unique_ptr<StageContext> context_;  // once the instance's id is known
-  std::deque<Wakeup> poll_bells_;
-  std::vector<std::pair<std::unique_ptr<Stage>, int>> stages_;  // and how many loops run each
-  PlanStage* planner_ = nullptr;
+  Replica replica_;
   std::optional<CredentialWatch> credential_watch_;
   asio::signal_set signals_{loop_, SIGTERM, SIGINT};
   asio::steady_timer grace_{loop_};
   asio::steady_timer break_off_{loop_};
-  bool moved_ = false;  // the operator was told that this database has to be adopted
   bool stopping_ = false;
   int exit_code_ = exit_stopped;
   TaskGroup tasks_{loop_.get_executor()};  // the heartbeat and the HTTP server: they last until the others have ended
@@ -136,6 +109,12 @@ std::set<std::string> provider_names(const Config& config) {
 
 std::vector<std::string> all_of(const std::set<std::string>& names) {
   return {names.begin(), names.end()};
+}
+
+std::map<std::string, Provider*> wrapped(PortWrapper& wrapper, const std::map<std::string, Provider*>& providers) {
+  std::map<std::string, Provider*> ports;
+  for (const auto& [name, provider] : providers) ports[name] = &wrapper.wrap(*provider);
+  return ports;
 }
 
 DatabaseSettings database_settings(const DatabaseConfig& config) {
@@ -169,71 +148,12 @@ Application::Application(const Config& config, Log& log, Metrics& metrics, PortW
       pg_store_(database_, pool_, metrics, {heartbeat_database_, heartbeat_pool_}),
       store_(wrapper.wrap(pg_store_)),
       spool_(config.limits.state_dir, config.limits.disk),
-      providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(session_.trusted()); }),
+      providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(replica_.session().trusted()); }),
+      ports_(wrapped(wrapper, providers_.by_name())),
       reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
-      session_(store_, clock_, log, metrics, ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, all_of(provider_names(config))},
-               config.lease.ttl) {
-  for (const auto& [name, provider] : providers_.by_name()) ports_[name] = &wrapper.wrap(*provider);
-  make_routes();
-  session_.on_burial = [this] {
-    for (Wakeup* bell :
-         {&bells_.plan, &bells_.upload, &bells_.submit, &bells_.merge, &bells_.close, &bells_.cancel, &bells_.orphans})
-      bell->notify();
-    for (Wakeup& bell : poll_bells_) bell.notify();
-  };
-}
-
-void Application::make_routes() {
-  for (const DeploymentConfig& deployment : config_.deployments) {
-    Provider* const provider = ports_.at(deployment.provider);
-    const ProviderLimits& limits = provider->limits();
-    routes_[deployment.name] = {provider, deployment.provider, std::min(config_.planner.max_requests, limits.max_requests),
-                                std::min(config_.planner.max_bytes, limits.max_bytes), deployment.enqueued_token_limit};
-  }
-}
-
-void Application::make_stages() {
-  const BackoffPolicy backoff{config_.retry.base_delay, config_.retry.max_delay};
-  PlanSettings plan;
-  plan.policy.linger = config_.planner.linger;
-  plan.unroutable_after = config_.planner.unroutable_after;
-  SubmitSettings submit;
-  submit.file_interval = config_.poll.file_interval;
-  submit.settle_window = config_.retry.settle_window;
-  submit.hold_unknown = config_.retry.on_unknown == "hold";
-  MergeSettings merge;
-  merge.round = {config_.retry.max_attempts, backoff};
-  // Each merge holds one chunk being gathered and one being written; the rest of the budget is for what surrounds them.
-  merge.chunk_bytes =
-      static_cast<std::size_t>(std::clamp<Bytes>(config_.limits.memory / (4 * merges_at_once), 256 << 10, 16 << 20));
-  const CloseSettings close{config_.retention.remote_files == "delete", config_.retention.remote_delay};
-
-  WatchSettings watch;
-  watch.interval = config_.poll.interval;
-  watch.walk_interval = std::min(10 * config_.poll.interval, longest_walk_interval);
-  watch.delete_remote_files = close.delete_remote_files;
-  watch.remote_delay = close.remote_delay;
-
-  auto planner = std::make_unique<PlanStage>(*context_, plan);
-  planner_ = planner.get();
-  stages_.emplace_back(std::move(planner), 1);
-  stages_.emplace_back(std::make_unique<UploadStage>(*context_, spool_), uploads_at_once);
-  stages_.emplace_back(std::make_unique<SubmitStage>(*context_, submit), submissions_at_once);
-  for (const auto& [name, provider] : ports_) {
-    stages_.emplace_back(
-        std::make_unique<PollStage>(*context_, name, *provider, poll_bells_.emplace_back(), PollSettings{config_.poll.interval}),
-        1);
-    stages_.emplace_back(std::make_unique<WatchStage>(*context_, name, *provider, poll_bells_.emplace_back(), watch), 1);
-  }
-  stages_.emplace_back(std::make_unique<MergeStage>(*context_, spool_, merge), merges_at_once);
-  stages_.emplace_back(std::make_unique<CancelStage>(*context_), 1);
-  stages_.emplace_back(std::make_unique<CloseStage>(*context_, close), closes_at_once);
-  for (const auto& [name, provider] : ports_) {
-    stages_.emplace_back(std::make_unique<OrphanStage>(*context_, name, *provider, !close.delete_remote_files), 1);
-  }
-  stages_.emplace_back(std::make_unique<SweepStage>(*context_, SweepSettings{config_.retention.settled}), 1);
-}
+      replica_(config, {store_, ports_, spool_, clock_, log, metrics},
+               ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, all_of(provider_names(config))}) {}
 
 int Application::run() {
   for (TaskGroup* group : {&tasks_, &work_}) {
@@ -256,16 +176,11 @@ Task<void> Application::supervise() {
     stop();
     co_return;
   }
-  for (const auto& [stage, loops] : stages_) {
-    for (int i = 0; i < loops; ++i) {
-      work_.spawn(stage->name(), [s = stage.get(), scout = i == 0] { return s->run(scout); });
-    }
-  }
-  credential_watch_.emplace(*context_, providers_.credentials());
+  replica_.spawn(work_);
+  credential_watch_.emplace(replica_.context(), providers_.credentials());
   work_.spawn("credentials", [this] { return credential_watch_->run(); });
-  work_.spawn("listen", [this] { return planner_->listen(); });
   work_.spawn("status", [this] { return reporter_.run(); });
-  co_await session_.run();
+  co_await replica_.session().run();
 }
 
 /// True when the loops may start, or must not ever (exit_code_ says so); false to try again.
@@ -279,33 +194,8 @@ Task<bool> Application::start() {
       exit_code_ = exit_schema_mismatch;
       co_return true;
     }
-    if (co_await store_.has_moved()) {
-      if (!moved_)
-        log_.error("instance.moved", {{"remedy", "this database is a copy: run `batchd adopt`, see `batchd adopt --help`"}});
-      moved_ = true;
-      co_return false;
-    }
-    const std::string instance = co_await store_.instance_id();
-    co_await store_.maintain();
-    co_await session_.beat();
-    std::vector<DeploymentSettings> deployments;
-    for (const DeploymentConfig& d : config_.deployments)
-      deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
-    if (!co_await store_.publish(session_.term(), deployments)) co_return false;
-    context_ = std::make_unique<StageContext>(StageContext{store_,
-                                                           session_,
-                                                           clock_,
-                                                           log_,
-                                                           metrics_,
-                                                           bells_,
-                                                           busy_,
-                                                           ports_,
-                                                           routes_,
-                                                           instance,
-                                                           {config_.retry.base_delay, config_.retry.max_delay}});
-    make_stages();
-    reporter_.identify(instance, host_name() + "/" + std::to_string(::getpid()));
-    log_.info("ready", {{"instance", instance}, {"deployments", deployments.size()}});
+    if (!co_await replica_.enter()) co_return false;
+    reporter_.identify(replica_.context().instance, host_name() + "/" + std::to_string(::getpid()));
     co_return true;
   } catch (const StoreError& error) {
     failure = error.what();
@@ -343,7 +233,7 @@ void Application::after(asio::steady_timer& timer, std::chrono::seconds time, F 
 void Application::stop() {
   if (std::exchange(stopping_, true)) return;
   reporter_.stopping();
-  after(break_off_, break_off_after, [this] { session_.hand_back(); });
+  after(break_off_, break_off_after, [this] { replica_.session().hand_back(); });
   after(grace_, stop_grace, [this] { leave_hard(); });
   work_.request_stop();
   if (work_.idle()) tasks_.request_stop();
@@ -380,7 +270,7 @@ void Application::leave_hard() {
 
 Task<void> Application::leave() {
   try {
-    co_await session_.leave();
+    co_await replica_.session().leave();
   } catch (const StoreError& error) {
     // The lease runs out by itself; others take over then.
     log_.warn("leave.failed", {{"error", error.what()}});
