@@ -212,12 +212,13 @@ struct Log::Impl {
   std::optional<std::int64_t> admit(std::string_view event, std::initializer_list<LogField> fields) {
     const std::string cause = cause_of(event, fields);
     const std::lock_guard lock(mutex);
-    return limit.admit(cause, std::chrono::steady_clock::now());
+    return limit.admit(cause, now ? now() : std::chrono::steady_clock::now());
   }
 
   const bool json;
   spdlog::logger logger;
-  LogListener listener;  // empty: stderr
+  LogListener listener;                                        // empty: stderr
+  std::function<std::chrono::steady_clock::time_point()> now;  // empty: the steady clock
   std::mutex listening;
   std::mutex mutex;
   LogLimit limit;
@@ -227,8 +228,10 @@ Log::Log(LogLevel least, LogFormat format)
     : impl_(std::make_unique<Impl>(
           least, format == LogFormat::json || (format == LogFormat::automatic && isatty(STDERR_FILENO) == 0))) {}
 
-Log::Log(LogLevel least, LogListener listener) : impl_(std::make_unique<Impl>(least, true)) {
+Log::Log(LogLevel least, LogListener listener, std::function<std::chrono::steady_clock::time_point()> now)
+    : impl_(std::make_unique<Impl>(least, true)) {
   impl_->listener = std::move(listener);
+  impl_->now = std::move(now);
 }
 
 Log::~Log() = default;

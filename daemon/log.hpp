@@ -3,6 +3,7 @@
 // callers pass ids, counts, states and the provider's own error texts, nothing of a request's body.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -47,8 +48,9 @@ class Log {
   /// what was left out is counted in the next line's `suppressed` field. Informative lines (what became of a shard, a batch, a
   /// replica) are never left out, nor are warnings that state a fact without an error's text, but for their own repetition.
   Log(LogLevel least, LogFormat format);
-  /// Writes nothing: `listener` gets the lines, as JSON.
-  Log(LogLevel least, LogListener listener);
+  /// Writes nothing: `listener` gets the lines, as JSON. `now` is the time by which they are limited, the steady clock's if
+  /// empty.
+  Log(LogLevel least, LogListener listener, std::function<std::chrono::steady_clock::time_point()> now = {});
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;

@@ -4,6 +4,7 @@
 
 #include "runtime/task.hpp"
 
+#include <functional>
 #include <string_view>
 
 namespace batchd::simulation {
@@ -21,6 +22,9 @@ class Wire {
   virtual Task<Passage> there(std::string_view verb) = 0;
   /// Completes when its answer has arrived or failed.
   virtual Task<Passage> back(std::string_view verb) = 0;
+  /// To be called when a call was lost on its way there: what is slow enough to be given up may still arrive. Runs `effect`
+  /// (what the verb does, without an answer) at some later time, or never.
+  virtual void arrives_late(std::string_view /*verb*/, std::function<void()> /*effect*/) {}
 };
 
 /// Everything arrives at once.
