@@ -27,31 +27,6 @@ class Shards : public StoreTest {
   }
 };
 
-TEST_F(Shards, AHeartbeatLastsUntilItIsBuried) {
-  const Term term = join();
-  EXPECT_EQ(wait(store.heartbeat(term)), Standing::alive);
-  EXPECT_EQ(wait(store.bury_dead(Milliseconds{60'000}, {})).replicas, 0);
-  sql.run("UPDATE batchd.replica SET heartbeat_at = clock_timestamp() - interval '11 s'");
-  EXPECT_EQ(wait(store.bury_dead(Milliseconds{10'000}, {})).replicas, 1);
-  EXPECT_EQ(wait(store.heartbeat(term)), Standing::buried);
-  EXPECT_NE(join(), term);
-}
-
-TEST_F(Shards, ARoleHasOneHolder) {
-  const Term a = join();
-  const Term b = join();
-  EXPECT_TRUE(wait(store.hold_role(a, "sweep")));
-  EXPECT_TRUE(wait(store.hold_role(a, "sweep")));
-  EXPECT_FALSE(wait(store.hold_role(b, "sweep")));
-  wait(store.drop_role(b, "sweep"));
-  EXPECT_FALSE(wait(store.hold_role(b, "sweep")));
-  wait(store.drop_role(a, "sweep"));
-  EXPECT_TRUE(wait(store.hold_role(b, "sweep")));
-  EXPECT_FALSE(wait(store.hold_role(Term{42}, "other"))) << "a term that nobody has cannot hold anything";
-  sql.run("DELETE FROM batchd.replica WHERE term = " + std::to_string(b.value));
-  EXPECT_TRUE(wait(store.hold_role(a, "sweep"))) << "the dead hold nothing";
-}
-
 TEST_F(Shards, ALeaseHasOneHolder) {
   const Term a = planner();
   const Term b = join();
@@ -137,17 +112,6 @@ TEST_F(Shards, AStaleViewWritesNothing) {
   EXPECT_EQ(again.attempt, 2);
   EXPECT_EQ(wait(store.save(term, intended, batchd::apply(intended, Created{}), true)), SaveResult::lost)
       << "that was another attempt";
-}
-
-TEST_F(Shards, LeavingGivesEverythingBack) {
-  const Term a = planner();
-  const Term b = join();
-  const auto ids = uploaded(a, 2);
-  EXPECT_THAT(wait(store.lease(a, ShardState::uploaded, 10, {})), SizeIs(2));
-  wait(store.leave(a));
-  EXPECT_THAT(wait(store.lease(b, ShardState::uploaded, 10, {})), SizeIs(2));
-  EXPECT_TRUE(wait(store.hold_role(b, "plan")));
-  EXPECT_EQ(wait(store.heartbeat(a)), Standing::buried);
 }
 
 TEST_F(Shards, EveryFieldSurvivesTheTrip) {

@@ -108,18 +108,6 @@ TEST_F(Terms, RetiresNothingOnceVoid) {
   EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.shard"), 0);
 }
 
-TEST_F(Terms, HoldNoRoleOnceVoidAndLoseOneThatIsGivenAway) {
-  const Term first = join();
-  const Term second = join();
-  ASSERT_TRUE(wait(store.hold_role(first, "sweep")));
-  sql.run("UPDATE batchd.role SET owner = " + std::to_string(second.value));
-  EXPECT_FALSE(wait(store.hold_role(first, "sweep")));
-  EXPECT_TRUE(wait(store.hold_role(second, "sweep")));
-  bury(second);
-  EXPECT_FALSE(wait(store.hold_role(second, "sweep")));
-  EXPECT_TRUE(wait(store.hold_role(first, "sweep"))) << "regained without joining again";
-}
-
 TEST_F(Terms, AShardInHandsIsNotLeasedAgainUnderALaterTermOfTheSameProcess) {
   const Term before = planner();
   insert(1);

@@ -1,0 +1,175 @@
+// The store harness on PostgreSQL: a database of its own on the test binary's private cluster. Time goes by because everything
+// that is dated there becomes older; a backup is a copy of every table in a schema beside.
+#include "conformance/pg_store_harness.hpp"
+
+#include <stdexcept>
+
+namespace batchd::conformance {
+namespace {
+
+std::string literal(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    out += c;
+    if (c == '\'') out += c;
+  }
+  return out + "'";
+}
+
+std::string interval(Milliseconds time) {
+  return "(" + std::to_string(time.count()) + " * interval '1 ms')";
+}
+
+std::string name_of_table(const std::vector<std::string>& row) {
+  return "\"" + row.at(0) + "\"";
+}
+
+}  // namespace
+
+PgStoreHarness::PgStoreHarness() : began_(sql_.value("SELECT clock_timestamp()")) {
+  // The tables as they are to be copied and aged: partitions through their parents.
+  for (const auto& row : sql_.run("SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                                  "WHERE n.nspname = 'batchd' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1")) {
+    tables_.push_back(name_of_table(row));
+  }
+  // A deadline is part of its flow's identity and is moved apart; marks are compared and never counted from.
+  for (const auto& row :
+       sql_.run("SELECT table_name, string_agg(format('%1$I = %1$I - {}', column_name), ', ') FROM information_schema.columns "
+                "JOIN pg_class c ON c.oid = format('batchd.%I', table_name)::regclass "
+                "WHERE table_schema = 'batchd' AND data_type = 'timestamp with time zone' AND c.relkind IN ('r', 'p') "
+                "AND NOT c.relispartition AND column_name <> 'deadline' AND (table_name, column_name) NOT IN "
+                "(('unmatched', 'since'), ('shard', 'wished_at')) GROUP BY table_name ORDER BY table_name")) {
+    dated_.push_back("UPDATE batchd." + name_of_table(row) + " SET " + row.at(1) + ";");
+  }
+}
+
+std::unique_ptr<StoreHarness> make_postgresql_harness() {
+  return std::make_unique<PgStoreHarness>();
+}
+
+// Producers and people ----------------------------------------------------------------------------------------------
+std::vector<RequestId> PgStoreHarness::enqueue(const std::vector<Prompt>& prompts) {
+  std::string values;
+  for (const Prompt& p : prompts) {
+    if (!values.empty()) values += ", ";
+    values +=
+        "(" + literal(p.model) + ", " + literal(p.endpoint) + ", " + literal(p.job) + ", nullif(" + literal(p.key) + ", ''), " +
+        std::to_string(p.priority) + ", " +
+        (p.deadline_in ? literal(began_) + "::timestamptz + " + interval(*p.deadline_in) : std::string("NULL::timestamptz")) +
+        ", " + literal(p.body) + "::json)";
+  }
+  std::vector<RequestId> ids;
+  for (const auto& row : sql_.run("INSERT INTO batchd.request (model, endpoint, job, key, priority, deadline, body) VALUES " +
+                                  values + " RETURNING id")) {
+    ids.push_back(RequestId{std::stoll(row[0])});
+  }
+  return ids;
+}
+
+bool PgStoreHarness::cancel_request(RequestId id) {
+  return sql_.value("SELECT batchd.cancel_request(" + std::to_string(id.value) + ")") == "t";
+}
+std::int64_t PgStoreHarness::cancel_job(std::string_view job) {
+  return sql_.number("SELECT batchd.cancel_job(" + literal(job) + ")");
+}
+bool PgStoreHarness::retry_request(RequestId id) {
+  return sql_.value("SELECT batchd.retry_request(" + std::to_string(id.value) + ")") == "t";
+}
+std::int64_t PgStoreHarness::retry_job(std::string_view job) {
+  return sql_.number("SELECT batchd.retry_job(" + literal(job) + ")");
+}
+std::int64_t PgStoreHarness::set_priority(std::string_view job, int priority) {
+  return sql_.number("SELECT batchd.set_priority(" + literal(job) + ", " + std::to_string(priority) + ")");
+}
+void PgStoreHarness::pause(std::string_view scope) {
+  sql_.run("SELECT batchd.pause(" + literal(scope) + ")");
+}
+bool PgStoreHarness::resume(std::string_view scope) {
+  return sql_.value("SELECT batchd.resume(" + literal(scope) + ")") == "t";
+}
+AcceptedLoss PgStoreHarness::accept_loss() {
+  const auto row = sql_.run("SELECT shards, batches FROM batchd.accept_loss()").at(0);
+  return {std::stoll(row[0]), std::stoll(row[1])};
+}
+void PgStoreHarness::move() {
+  sql_.run("UPDATE batchd.instance SET database_oid = 1");
+}
+void PgStoreHarness::adopt() {
+  sql_.run("SELECT batchd.adopt()");
+}
+
+// Time and history --------------------------------------------------------------------------------------------------
+void PgStoreHarness::age(Milliseconds time) {
+  std::string statements;
+  for (std::string statement : dated_) {
+    for (std::size_t at; (at = statement.find("{}")) != std::string::npos;) statement.replace(at, 2, interval(time));
+    statements += statement;
+  }
+  if (sql_.value("SELECT EXISTS (SELECT FROM batchd.request WHERE deadline IS NOT NULL)") == "t") {
+    if (time % std::chrono::minutes(1) != Milliseconds{0})
+      throw std::logic_error("where there are deadlines, whole minutes pass");
+    statements += deadlines_moved(time);
+  }
+  sql_.run("BEGIN;" + statements + "COMMIT");
+}
+
+/// A flow's id is a hash of what its requests have in common, their minute of deadline too: every row that names it follows.
+std::string PgStoreHarness::deadlines_moved(Milliseconds time) {
+  const std::string by = interval(time);
+  std::string statements =
+      "CREATE TEMP TABLE moved ON COMMIT DROP AS SELECT DISTINCT flow, batchd.flow_of(model, endpoint, job, priority, deadline "
+      "- " +
+      by +
+      ") AS later FROM (SELECT batchd.flow_of(model, endpoint, job, priority, deadline) AS flow, model, endpoint, job, priority, "
+      "date_bin('1 minute', deadline, 'epoch') AS deadline FROM batchd.request WHERE deadline IS NOT NULL) d;";
+  for (const char* table : {"queue", "retry", "delta", "flow_cursor", "shard_member", "flow"}) {
+    // In two steps, as one flow's later name may be another's present one.
+    const std::string update = std::string("UPDATE batchd.") + table + " t SET flow = ";
+    statements +=
+        update + "~m.later FROM moved m WHERE t.flow = m.flow;" + update + "m.later FROM moved m WHERE t.flow = ~m.later;";
+  }
+  for (const char* table : {"request", "delta", "flow", "shard"}) {
+    statements += std::string("UPDATE batchd.") + table + " SET deadline = deadline - " + by + " WHERE deadline IS NOT NULL;";
+  }
+  return statements;
+}
+
+void PgStoreHarness::pass(Milliseconds time) {
+  age(time);
+  passed_ += time;
+}
+
+void PgStoreHarness::set_clock(Milliseconds by) {
+  age(by);
+  passed_ += by;
+}
+
+void PgStoreHarness::backup() {
+  std::string statements = "DROP SCHEMA IF EXISTS backup CASCADE; CREATE SCHEMA backup;";
+  for (const std::string& table : tables_) statements += "CREATE TABLE backup." + table + " AS TABLE batchd." + table + ";";
+  statements +=
+      "CREATE TABLE backup.numbers AS SELECT (SELECT last_value FROM batchd.request_id) AS request, (SELECT is_called FROM "
+      "batchd.request_id) AS request_called, (SELECT last_value FROM batchd.shard_id) AS shard, (SELECT is_called FROM "
+      "batchd.shard_id) AS shard_called;";
+  sql_.run("BEGIN;" + statements + "COMMIT");
+  passed_at_backup_ = passed_;
+}
+
+void PgStoreHarness::restore() {
+  std::string statements = "SET LOCAL session_replication_role = replica;";
+  for (const std::string& table : tables_) {
+    statements +=
+        "DELETE FROM batchd." + table + "; INSERT INTO batchd." + table + " OVERRIDING SYSTEM VALUE TABLE backup." + table + ";";
+  }
+  statements +=
+      "SELECT setval('batchd.request_id', request, request_called), setval('batchd.shard_id', shard, shard_called) FROM "
+      "backup.numbers;";
+  sql_.run("BEGIN;" + statements + "COMMIT");
+  age(passed_ - passed_at_backup_);
+}
+
+void PgStoreHarness::promote() {
+  sql_.run("UPDATE batchd.instance SET timeline = timeline + 1");
+}
+
+}  // namespace batchd::conformance

@@ -1,0 +1,64 @@
+// The store harness on PostgreSQL (store_harness.hpp says what it is for).
+#pragma once
+
+#include "conformance/store_harness.hpp"
+#include "support/pg_fixture.hpp"
+
+#include "db/pg_store.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace batchd::conformance {
+
+class PgStoreHarness final : public StoreHarness {
+ public:
+  PgStoreHarness();
+
+  Store& store(std::size_t replica) override { return stores_.at(replica); }
+
+  std::vector<RequestId> enqueue(const std::vector<Prompt>& prompts) override;
+  bool cancel_request(RequestId id) override;
+  std::int64_t cancel_job(std::string_view job) override;
+  bool retry_request(RequestId id) override;
+  std::int64_t retry_job(std::string_view job) override;
+  std::int64_t set_priority(std::string_view job, int priority) override;
+  void pause(std::string_view scope) override;
+  bool resume(std::string_view scope) override;
+  AcceptedLoss accept_loss() override;
+  void move() override;
+  void adopt() override;
+
+  void pass(Milliseconds time) override;
+  void set_clock(Milliseconds by) override;
+  void backup() override;
+  void restore() override;
+  void promote() override;
+
+  Picture picture() override;
+  std::string check() override;
+
+ protected:
+  std::chrono::steady_clock::time_point replicas_clock() override { return std::chrono::steady_clock::now(); }
+
+ private:
+  void age(Milliseconds time);
+  static std::string deadlines_moved(Milliseconds time);
+
+  const std::string name_ = testing::PgCluster::instance().fresh_database();
+  testing::Sql sql_{testing::PgCluster::instance().url(name_)};
+  Metrics metrics_{"test"};
+  BlockingPool pool_{2};
+  Database database_{
+      {.url = testing::PgCluster::instance().pooled_url(name_), .listen_url = testing::PgCluster::instance().url(name_)}};
+  std::array<PgStore, 2> stores_{PgStore(database_, pool_, metrics_), PgStore(database_, pool_, metrics_)};
+  std::string began_;  ///< as the server writes it
+  std::vector<std::string> tables_;
+  std::vector<std::string> dated_;  ///< statements that age a table, `{}` standing for the time
+  Milliseconds passed_{0};
+  Milliseconds passed_at_backup_{0};
+};
+
+}  // namespace batchd::conformance
