@@ -74,6 +74,12 @@ class FakeCloud {
     std::string code;
     bool on_create_only = false;
   };
+  /// Room of a batch that is over, not yet given back.
+  struct Lagging {
+    Milliseconds until;
+    std::string deployment;
+    Tokens tokens;
+  };
 
   Milliseconds now() const { return now_(); }
   Milliseconds within(const Span& span) { return dice_.between(span.least, span.most); }
@@ -85,8 +91,13 @@ class FakeCloud {
   ProviderError unanswered();
   template <class T, class Effect>
   ProviderResult<T> call(Effect effect, bool is_create = false);
+  template <class Page, class Entry>
+  ProviderResult<Page> page(const std::optional<std::string>& after, std::size_t count, std::size_t first, Entry entry);
+  /// Where a list goes on after that cursor.
+  std::size_t position(const std::optional<std::string>& after, std::size_t count, const char* prefix) const;
 
   ProviderResult<RemoteFile> take_file(std::string content, const std::string& filename);
+  void draw_processing(CloudFile& file);
   bool ceiling_reached() const;
   RemoteFile shown(const CloudFile& file) const;
   void lose(CloudFile& file);
@@ -94,25 +105,25 @@ class FakeCloud {
   ProviderResult<CreatedBatch> accept(const NewBatch& order);
   std::optional<ProviderError> refusal_of(const NewBatch& order, const CloudFile* file);
   std::size_t enter(const NewBatch& order, const CloudFile& file);
-  void draw_life(CloudBatch& batch);
-  void draw_end(CloudBatch& batch);
-  void draw_manners(CloudBatch& batch);
-  bool has_room(const std::string& deployment, Tokens tokens) const;
-
   CloudBatch* find(const BatchId& id);
   Batch seen(const CloudBatch& batch);
   ProviderResult<Batch> cancel(CloudBatch& batch, Milliseconds at);
 
-  /// Brings every living batch up to now.
+  bool has_room(const std::string& deployment, Tokens tokens);
+  void draw_life(CloudBatch& batch, const NewBatch& order);
+  void draw_manners(CloudBatch& batch);
+  /// Why it fails validation, which may be for no reason at all.
+  std::optional<std::vector<BatchError>> draw_refusal(const CloudBatch& batch, const NewBatch& order);
+  /// Brings what lives up to now.
   void settle();
   void settle(std::size_t index);
-  void run_lines(std::size_t index);
   void finish(std::size_t index);
-  std::optional<FileId> publish(CloudBatch& batch, std::string& text, const char* kind);
-
-  template <class Page, class Entry>
-  ProviderResult<Page> page(const std::optional<std::string>& after, std::size_t count, Entry entry);
-  std::size_t position(const std::optional<std::string>& after, std::size_t count, const char* prefix) const;
+  FileId publish(const CloudBatch& batch, std::string& text, bool answers);
+  void run_lines(std::size_t index);
+  void run_line(std::size_t index, const InputLine& line);
+  bool fail_line(CloudBatch& batch, const InputLine& line, LineRun& run);
+  void answer_line(CloudBatch& batch, const InputLine& line, LineRun& run);
+  void append_foreign(CloudBatch& batch, const InputLine& line);
 
   std::function<Milliseconds()> now_;
   Dice dice_;
@@ -120,6 +131,7 @@ class FakeCloud {
   Files files_;
   std::vector<CloudBatch> batches_;  ///< the n-th is ledger_.batches[n]
   std::vector<std::size_t> live_;    ///< of ours
+  std::vector<Lagging> lagging_;
   Ledger ledger_;
   Outage outage_;
   std::array<std::uint32_t, cloud_faults> struck_{};

@@ -47,7 +47,7 @@ struct CloudFile {
   Milliseconds seen_from{0};
   Milliseconds running_from{0};
   Milliseconds processed_from{0};
-  std::string end = "processed";  ///< its status then
+  const char* end = "processed";  ///< its status then
   Milliseconds gone_from = never;
 
   bool exists(Milliseconds now) const { return now < gone_from; }

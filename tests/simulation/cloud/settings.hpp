@@ -18,6 +18,8 @@ struct Span {
 struct CloudSettings {
   static CloudSettings azure_like();
   static CloudSettings openai_like();
+  /// `/v1/chat/completions` as lines have to spell it.
+  std::string line_url(std::string_view endpoint) const;
 
   /// `wait_for_processed`: files take `processing` and batches on unready ones are refused; `max_files`: the ceiling.
   ProviderLimits limits;
