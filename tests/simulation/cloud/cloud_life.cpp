@@ -194,7 +194,7 @@ bool FakeCloud::fail_line(CloudBatch& batch, const InputLine& line, LineRun& run
     return true;
   };
   if (batch.all_alike) return fail(401, "unauthorized");
-  if (line.wish == Wish::refused || strikes(CloudFault::line_refused)) return fail(400, "content_filter");
+  if (line.wish == BodyWish::refused || strikes(CloudFault::line_refused)) return fail(400, "content_filter");
   if (strikes(CloudFault::line_throttled)) return fail(429, "rate_limit_exceeded");
   if (strikes(CloudFault::line_failed)) return fail(dice_.flip(0.5) ? 500 : 503, "server_error");
   if (strikes(CloudFault::line_unpaid)) return fail(429, "insufficient_quota");

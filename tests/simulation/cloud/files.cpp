@@ -89,11 +89,12 @@ class InputReader {
       fault(code, "This line differs from the first one.");
     }
   }
-  void obey(Wish wish) {
-    if (wish == Wish::poison) fault("invalid_request", "This request cannot be processed.");
-    if (wish == Wish::poison_silent) input_.errors.push_back({"invalid_request", "A request cannot be processed.", std::nullopt});
-    input_.poisons_create = input_.poisons_create || wish == Wish::poison_create;
-    input_.poisons_upload = input_.poisons_upload || wish == Wish::poison_upload;
+  void obey(BodyWish wish) {
+    if (wish == BodyWish::poison) fault("invalid_request", "This request cannot be processed.");
+    if (wish == BodyWish::poison_silent)
+      input_.errors.push_back({"invalid_request", "A request cannot be processed.", std::nullopt});
+    input_.poisons_create = input_.poisons_create || wish == BodyWish::poison_create;
+    input_.poisons_upload = input_.poisons_upload || wish == BodyWish::poison_upload;
   }
   void find_duplicates() {
     std::vector<std::pair<std::string_view, std::int64_t>> ids;

@@ -22,7 +22,7 @@ struct InputLine {
   CustomId id;  ///< request 0 when the custom_id is not of our making
   std::uint64_t prompt = 0;
   Tokens tokens = 0;
-  Wish wish = Wish::answer;
+  BodyWish wish = BodyWish::answer;
 };
 
 /// What an uploaded file says.

@@ -33,16 +33,16 @@ std::optional<Number> number_after(std::string_view text, std::string_view mark,
 
 }  // namespace
 
-Wish wish_of(std::string_view body) {
+BodyWish wish_of(std::string_view body) {
   const std::size_t at = body.find(word);
-  if (at == std::string_view::npos) return Wish::answer;
+  if (at == std::string_view::npos) return BodyWish::answer;
   const std::string_view rest = body.substr(at + word.size());
-  if (rest.starts_with("poison")) return Wish::poison;
-  if (rest.starts_with("silent")) return Wish::poison_silent;
-  if (rest.starts_with("create")) return Wish::poison_create;
-  if (rest.starts_with("upload")) return Wish::poison_upload;
-  if (rest.starts_with("refused")) return Wish::refused;
-  return Wish::answer;
+  if (rest.starts_with("poison")) return BodyWish::poison;
+  if (rest.starts_with("silent")) return BodyWish::poison_silent;
+  if (rest.starts_with("create")) return BodyWish::poison_create;
+  if (rest.starts_with("upload")) return BodyWish::poison_upload;
+  if (rest.starts_with("refused")) return BodyWish::refused;
+  return BodyWish::answer;
 }
 
 std::uint64_t prompt_hash(std::string_view body) {

@@ -10,7 +10,7 @@
 namespace batchd::simulation {
 
 /// What a body asks for.
-enum class Wish : unsigned char {
+enum class BodyWish : unsigned char {
   answer,         ///< nothing special
   poison,         ///< `cloud:poison`: the batch fails validation with this line's number
   poison_silent,  ///< `cloud:silent`: the batch fails validation without a line
@@ -18,7 +18,7 @@ enum class Wish : unsigned char {
   poison_upload,  ///< `cloud:upload`: the file is refused
   refused,        ///< `cloud:refused`: the line ends with 400 whenever it runs
 };
-Wish wish_of(std::string_view body);
+BodyWish wish_of(std::string_view body);
 
 /// The same for a body as producers give it and as it stands in a line: everything but its top-level model.
 std::uint64_t prompt_hash(std::string_view body);
