@@ -103,6 +103,8 @@ std::optional<BoundShard> bind(Database& database, Term term, const FoundBatch& 
   return transact(
       database,
       [&](Transaction& tx) -> std::optional<BoundShard> {
+        // Its name may still be on the role: nobody alive has asked for that yet.
+        if (tx.run(queries::is_alive, term.value).empty()) return std::nullopt;
         const auto rows = tx.run(queries::bind_found, term.value, found.provider, found.batch.value,
                                  found.shard ? found.shard->value : 0, found.attempt, found.input_file.value, found.model,
                                  found.tokens, array_of(found.lines, [](const CustomId& id) { return id.request.value; }),
