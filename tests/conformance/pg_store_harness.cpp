@@ -136,12 +136,18 @@ std::string PgStoreHarness::deadlines_moved(Milliseconds time) {
 
 void PgStoreHarness::pass(Milliseconds time) {
   age(time);
-  passed_ += time;
+  went_by_ += time;
+  aged_ += time;
 }
 
 void PgStoreHarness::set_clock(Milliseconds by) {
   age(by);
-  passed_ += by;
+  aged_ += by;
+}
+
+Burial PgStoreHarness::bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) {
+  if (last) last = *last - went_by_;
+  return wait(stores_[0].bury_dead(ttl, last));
 }
 
 void PgStoreHarness::backup() {
@@ -152,7 +158,7 @@ void PgStoreHarness::backup() {
       "batchd.request_id) AS request_called, (SELECT last_value FROM batchd.shard_id) AS shard, (SELECT is_called FROM "
       "batchd.shard_id) AS shard_called;";
   sql_.run("BEGIN;" + statements + "COMMIT");
-  passed_at_backup_ = passed_;
+  aged_at_backup_ = aged_;
 }
 
 void PgStoreHarness::restore() {
@@ -165,7 +171,7 @@ void PgStoreHarness::restore() {
       "SELECT setval('batchd.request_id', request, request_called), setval('batchd.shard_id', shard, shard_called) FROM "
       "backup.numbers;";
   sql_.run("BEGIN;" + statements + "COMMIT");
-  age(passed_ - passed_at_backup_);
+  age(aged_ - aged_at_backup_);
 }
 
 void PgStoreHarness::promote() {

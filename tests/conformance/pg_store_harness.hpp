@@ -33,15 +33,14 @@ class PgStoreHarness final : public StoreHarness {
 
   void pass(Milliseconds time) override;
   void set_clock(Milliseconds by) override;
+  std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now() + went_by_; }
+  Burial bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) override;
   void backup() override;
   void restore() override;
   void promote() override;
 
   Picture picture() override;
   std::string check() override;
-
- protected:
-  std::chrono::steady_clock::time_point replicas_clock() override { return std::chrono::steady_clock::now(); }
 
  private:
   void age(Milliseconds time);
@@ -57,8 +56,9 @@ class PgStoreHarness final : public StoreHarness {
   std::string began_;  ///< as the server writes it
   std::vector<std::string> tables_;
   std::vector<std::string> dated_;  ///< statements that age a table, `{}` standing for the time
-  Milliseconds passed_{0};
-  Milliseconds passed_at_backup_{0};
+  Milliseconds aged_{0};            ///< by how much what is dated was made older
+  Milliseconds went_by_{0};         ///< of that, because time went by
+  Milliseconds aged_at_backup_{0};
 };
 
 }  // namespace batchd::conformance

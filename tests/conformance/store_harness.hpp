@@ -159,12 +159,10 @@ class StoreHarness {
   virtual void pass(Milliseconds time) = 0;
   /// The database's clock is set by so much, and nobody else's.
   virtual void set_clock(Milliseconds by) = 0;
-  /// bury_dead() by a caller whose own clock says that its last call was so long ago.
-  Burial bury_dead(Milliseconds ttl, std::optional<Milliseconds> since = {}, std::size_t replica = 0) {
-    std::optional<std::chrono::steady_clock::time_point> last;
-    if (since) last = replicas_clock() - *since;
-    return wait(store(replica).bury_dead(ttl, last));
-  }
+  /// What replicas measure with.
+  virtual std::chrono::steady_clock::time_point now() = 0;
+  /// bury_dead(), `last` being a moment that now() gave.
+  virtual Burial bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last = {}) = 0;
   /// Keeps what is there now as the only backup.
   virtual void backup() = 0;
   /// Everything committed since the backup is forgotten; replicas remember what was confirmed to them.
@@ -179,9 +177,6 @@ class StoreHarness {
   virtual std::string check() = 0;
 
  protected:
-  /// What replicas measure with.
-  virtual std::chrono::steady_clock::time_point replicas_clock() = 0;
-
   boost::asio::io_context io_;
 };
 
