@@ -1,5 +1,6 @@
 #include "core/json_scan.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -150,6 +151,26 @@ std::size_t decode_unicode(std::string_view inner, std::size_t at, std::string& 
   }
   append_utf8(out, 0xFFFD);
   return at;
+}
+
+/// Calls `found(place, code)` for every `\u` escape that stands for U+0000 or is half of a surrogate pair only.
+template <class Found>
+void for_each_odd_escape(std::string_view json, Found found) {
+  constexpr std::uint32_t none = 0x10000;
+  const auto code_at = [json](std::size_t at) {
+    if (at + 6 > json.size() || json[at] != '\\' || json[at + 1] != 'u') return none;
+    return std::all_of(json.begin() + at + 2, json.begin() + at + 6, is_hex) ? hex4(json, at + 2) : none;
+  };
+  for (std::size_t at = json.find('\\'); at != std::string_view::npos; at = json.find('\\', at)) {
+    const std::uint32_t code = code_at(at);
+    const std::uint32_t next = code >= 0xD800 && code <= 0xDBFF ? code_at(at + 6) : 0;
+    if (next >= 0xDC00 && next <= 0xDFFF) {
+      at += 12;
+      continue;
+    }
+    if (code == 0 || (code >= 0xD800 && code <= 0xDFFF)) found(at, code);
+    at += code == none ? 2 : 6;
+  }
 }
 
 std::string decode_inner(std::string_view inner) {
@@ -307,6 +328,26 @@ std::optional<std::string_view> find_member(std::string_view object, std::string
 std::string decode_json_string(std::string_view raw) {
   if (!is_json_string(raw)) return {};
   return decode_inner(raw.substr(1, raw.size() - 2));
+}
+
+std::string storable_json(std::string_view json) {
+  std::string out(json);
+  for_each_odd_escape(json, [&out](std::size_t at, std::uint32_t) { out.replace(at, 6, "\\ufffd"); });
+  return out;
+}
+
+std::string mended_json(std::string_view json) {
+  std::string out(json);
+  for_each_odd_escape(json, [&out](std::size_t at, std::uint32_t code) {
+    if (code != 0) out.replace(at, 6, "\\ufffd");
+  });
+  return out;
+}
+
+bool has_lone_surrogate(std::string_view json) {
+  bool lone = false;
+  for_each_odd_escape(json, [&lone](std::size_t, std::uint32_t code) { lone = lone || code != 0; });
+  return lone;
 }
 
 std::optional<long long> json_integer(std::string_view raw) {

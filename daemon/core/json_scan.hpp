@@ -61,6 +61,16 @@ inline bool is_json_object(std::string_view raw) {
 /// The text of a raw JSON string, quotes included in `raw`; lone surrogates become U+FFFD. "" when it is not a string.
 std::string decode_json_string(std::string_view raw);
 
+/// The same JSON, with U+FFFD for every escape that PostgreSQL can store in a `json` but make no text of: U+0000, and
+/// surrogates without their other half. As long as before, byte for byte elsewhere.
+std::string storable_json(std::string_view json);
+
+/// The same with U+FFFD for lone surrogates only, for parsers that refuse a whole text because of one.
+std::string mended_json(std::string_view json);
+
+/// True when a surrogate stands without its other half in the JSON: what it stands for is no text.
+bool has_lone_surrogate(std::string_view json);
+
 /// A whole number that fits; nothing for anything else (a string, a fraction, null).
 std::optional<long long> json_integer(std::string_view raw);
 

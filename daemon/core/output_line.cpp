@@ -2,6 +2,10 @@
 
 #include "core/json_scan.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
 namespace batchd {
 namespace {
 
@@ -41,11 +45,34 @@ RawResponse read_response(std::string_view response) {
   return raw;
 }
 
-/// A status is a number; a string of digits is taken too.
-int read_status(std::string_view raw) {
+// A provider's request id is for people, and no more of it is kept.
+constexpr std::size_t longest_request_id = 200;
+// No request has that many; sums of larger ones would leave 64 bits, and with them nothing could be counted any more.
+constexpr long long most_tokens = 1'000'000'000;
+
+/// A whole number in any spelling, `200`, `200.0`, `2e2` or `"200"`; nothing when it is negative or above `most`.
+std::optional<long long> count_of(std::string_view raw, long long most) {
   if (is_json_string(raw)) raw = raw.substr(1, raw.size() - 2);
-  const auto status = json_integer(raw);
-  return status && *status >= 0 && *status < 1000 ? static_cast<int>(*status) : 0;
+  double value = 0;
+  const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
+  if (error != std::errc{} || raw.empty() || end != raw.data() + raw.size()) return std::nullopt;
+  if (!(value >= 0) || value > static_cast<double>(most) || value != std::floor(value)) return std::nullopt;
+  return static_cast<long long>(value);
+}
+
+int read_status(std::string_view raw) {
+  return static_cast<int>(count_of(raw, 999).value_or(0));
+}
+
+/// A text that PostgreSQL can store and a terminal can show, on one line.
+std::string shown_text(std::string text, std::size_t longest) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, ' ');
+  if (text.size() <= longest) return text;
+  std::size_t size = longest;  // between characters, not within one
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+  return text;
 }
 
 std::optional<Usage> read_usage(std::string_view body) {
@@ -56,8 +83,8 @@ std::optional<Usage> read_usage(std::string_view body) {
   JsonObjectReader reader(*usage);
   JsonMember member;
   while (reader.next(member)) {
-    const auto number = json_integer(member.value);
-    if (!number || *number < 0) continue;
+    const auto number = count_of(member.value, most_tokens);
+    if (!number) continue;
     // Chat completions and embeddings say prompt/completion, responses say input/output.
     if (json_key_is(member.key, "prompt_tokens") || json_key_is(member.key, "input_tokens")) {
       read.input = *number;
@@ -76,16 +103,19 @@ bool is_empty_object(std::string_view body) {
   return !reader.next(member);
 }
 
-/// A code or message as text, whatever it was written as (numbers occur, PROTOCOL.md 17.17).
+/// A code or message as text, whatever it was written as (numbers occur, PROTOCOL.md 17.17). PostgreSQL has no U+0000.
 std::string text_of(std::optional<std::string_view> raw) {
   if (!raw || *raw == "null") return {};
-  return is_json_string(*raw) ? decode_json_string(*raw) : std::string(*raw);
+  std::string text = is_json_string(*raw) ? decode_json_string(*raw) : storable_json(*raw);
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  return text;
 }
 
-/// The provider's error object with `code` and `message` guaranteed, its other members kept.
+/// The provider's error object with `code` and `message` guaranteed, its other members kept, and every member such that
+/// `->>` can read it: one escape that cannot become text would make the whole object unreadable to PostgreSQL.
 std::string normalise_error(std::string_view error, std::string_view fallback_code, std::string_view fallback_message) {
   std::string code(fallback_code), message(fallback_message), rest;
-  if (is_json_string(error)) message = decode_json_string(error);
+  if (is_json_string(error)) message = text_of(error);
   JsonObjectReader reader(error);
   JsonMember member;
   while (reader.next(member)) {
@@ -95,7 +125,7 @@ std::string normalise_error(std::string_view error, std::string_view fallback_co
     } else if (json_key_is(member.key, "message")) {
       if (!text.empty()) message = text;
     } else if (member.value != "null") {
-      rest += ",\"" + std::string(member.key) + "\":" + std::string(member.value);
+      rest += ",\"" + storable_json(member.key) + "\":" + storable_json(member.value);
     }
   }
   return "{\"code\":" + json_quote(code) + ",\"message\":" + json_quote(message) + rest + '}';
@@ -122,7 +152,7 @@ void read_http_answer(const RawResponse& response, LineReading& reading) {
   Settlement& settled = reading.settlement;
   const int status = read_status(response.status_code);
   settled.status_code = status;
-  settled.provider_request_id = decode_json_string(response.request_id);
+  settled.provider_request_id = shown_text(decode_json_string(response.request_id), longest_request_id);
   const bool has_body = is_json_object(response.body) && !is_empty_object(response.body);
   if (has_body) {
     settled.response = response.body;
@@ -159,9 +189,11 @@ void read_other_failure(std::string_view error, LineReading& reading) {
 }  // namespace
 
 LineResult read_output_line(std::string_view line) {
+  // A file may begin with a byte order mark, and one that was joined from several has them inside.
+  if (line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
   RawLine raw;
   if (!valid_utf8(line) || !read_members(line, raw) || !is_json_string(raw.custom_id)) return {std::nullopt, LineFault::corrupt};
-  const auto id = parse_custom_id(raw.custom_id.substr(1, raw.custom_id.size() - 2));
+  const auto id = parse_custom_id(decode_json_string(raw.custom_id));
   if (!id) return {std::nullopt, LineFault::foreign};
   LineReading reading;
   reading.id = *id;

@@ -85,7 +85,9 @@ std::map<std::int64_t, std::string> blamed_lines(std::string_view shard_error) {
     const auto& object = entry.as_object();  // of our own making, see core/shard.cpp
     const std::string_view code = object.at("code").as_string();
     const std::string_view message = object.at("message").as_string();
-    if (fault_of(code, message) <= Fault::rows) blamed[object.at("line").as_int64()] = make_error(code, message);
+    const std::int64_t line = object.at("line").as_int64();
+    // There is no line 0: who believed in it would send the same file again for ever.
+    if (line >= 1 && fault_of(code, message) <= Fault::rows) blamed[line] = make_error(code, message);
   }
   return blamed;
 }

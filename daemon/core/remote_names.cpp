@@ -15,6 +15,7 @@ std::optional<CustomId> parse_custom_id(std::string_view text) {
   if (request_error != std::errc{} || dash == end || *dash != '-') return std::nullopt;
   const auto [stop, attempt_error] = std::from_chars(dash + 1, end, id.attempt);
   if (attempt_error != std::errc{} || stop != end || to_string(id) != text) return std::nullopt;
+  if (id.request.value <= 0 || id.attempt <= 0) return std::nullopt;
   return id;
 }
 

@@ -1,5 +1,6 @@
 #include "provider/wire.hpp"
 
+#include "core/json_scan.hpp"
 #include "provider/printable.hpp"
 
 #include <boost/json/parse.hpp>
@@ -14,11 +15,21 @@ namespace {
 
 namespace json = boost::json;
 
+// Providers' ids have some 40 bytes. What is longer, or has a byte that no URL shows as it is, is no id: it could neither be
+// asked for nor kept in an index.
+constexpr std::size_t longest_id = 512;
+// Deeper than anything a provider nests, and far from what would exhaust the stack: one odd batch of somebody else must not
+// make the whole list unreadable.
+constexpr std::size_t max_depth = 256;
+
 std::optional<json::value> parse_json(std::string_view body) {
+  if (body.starts_with("\xef\xbb\xbf")) body.remove_prefix(3);
   boost::system::error_code ec;
   json::parse_options options;
   options.allow_invalid_utf8 = true;
-  json::value value = json::parse(body, ec, {}, options);
+  options.max_depth = max_depth;
+  // A message that quotes half an emoji is a message still.
+  json::value value = json::parse(mended_json(body), ec, {}, options);
   if (ec) return std::nullopt;
   return value;
 }
@@ -58,15 +69,34 @@ std::optional<std::int64_t> integer_of(const json::value* value) {
   return std::nullopt;
 }
 
+/// A count of something, from 0 on.
+std::optional<std::int64_t> count_of(const json::value* value) {
+  const auto number = integer_of(value);
+  return number && *number >= 0 ? number : std::nullopt;
+}
+
+/// 1970 to 9999: what lies outside is no time at all, and PostgreSQL would refuse it.
+bool is_plausible_time(std::int64_t seconds) {
+  return seconds >= 0 && seconds < 253'402'300'800;
+}
+
 std::optional<std::int64_t> time_at(const json::object& object, std::string_view name) {
   const json::value* value = member(object, name);
-  if (value && value->is_string()) return parse_unix_time(value->get_string());
-  return integer_of(value);
+  const auto time = value && value->is_string() ? parse_unix_time(value->get_string()) : integer_of(value);
+  return time && is_plausible_time(*time) ? time : std::nullopt;
+}
+
+/// "" for what is no id.
+std::string readable_id(const json::value* value) {
+  const auto* text = value ? value->if_string() : nullptr;
+  std::string id = text ? std::string(*text) : text_of(value);
+  const bool graphic = std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  return graphic && id.size() <= longest_id ? id : std::string();
 }
 
 template <class Id>
 std::optional<Id> id_at(const json::object& object, std::string_view name) {
-  std::string text = text_at(object, name);
+  std::string text = readable_id(member(object, name));
   if (text.empty()) return std::nullopt;  // "" stands for absent (17.10)
   return Id{std::move(text)};
 }
@@ -81,17 +111,18 @@ std::string lowered(std::string text) {
 std::optional<RequestCounts> counts_of(const json::value* value) {
   const json::object* object = value ? value->if_object() : nullptr;
   if (!object) return std::nullopt;
-  const auto total = integer_of(member(*object, "total"));
-  const auto completed = integer_of(member(*object, "completed"));
-  const auto failed = integer_of(member(*object, "failed"));
+  const auto total = count_of(member(*object, "total"));
+  const auto completed = count_of(member(*object, "completed"));
+  const auto failed = count_of(member(*object, "failed"));
   if (!total || !completed || !failed) return std::nullopt;
   return RequestCounts{*total, *completed, *failed};
 }
 
 void add_error(std::vector<BatchError>& errors, const json::value& value) {
   if (const auto* object = value.if_object()) {
-    errors.push_back({printable_message(text_at(*object, "code"), ""), printable_message(text_at(*object, "message"), ""),
-                      integer_of(member(*object, "line"))});
+    auto line = count_of(member(*object, "line"));
+    if (line == 0) line.reset();  // lines are counted from 1 (10)
+    errors.push_back({printable_message(text_at(*object, "code"), ""), printable_message(text_at(*object, "message"), ""), line});
   } else if (const auto* text = value.if_string()) {
     errors.push_back({"", printable_message(*text, ""), std::nullopt});
   }
@@ -150,7 +181,7 @@ std::optional<RemoteFile> file_of(const json::value& value) {
   file.filename = text_at(*object, "filename");
   file.purpose = text_at(*object, "purpose");
   file.status = lowered(text_at(*object, "status"));
-  file.bytes = integer_of(member(*object, "bytes"));
+  file.bytes = count_of(member(*object, "bytes"));
   file.created_at = time_at(*object, "created_at");
   return file;
 }
@@ -172,7 +203,7 @@ bool read_page(std::string_view body, Parse parse, std::vector<Item>& items, std
   }
   const json::value* more = member(*object, "has_more");
   if (items.empty() || (more && more->is_bool() && !more->get_bool())) return true;
-  std::string last = text_at(*object, "last_id");
+  std::string last = readable_id(member(*object, "last_id"));
   next = last.empty() ? items.back().id.value : std::move(last);
   return true;
 }

@@ -114,6 +114,18 @@ TEST(JsonScan, ReadsOnlyWholeNumbersThatFit) {
     EXPECT_EQ(json_integer(other), std::nullopt) << other;
 }
 
+TEST(JsonScan, MakesEscapesReadableThatPostgresqlCannotTurnIntoText) {
+  EXPECT_EQ(storable_json(R"({"a":"x\u0000y\uD800","\udc00":"\uD83D\uDE00 \ud83d\ud83d\ude00"})"),
+            R"({"a":"x\ufffdy\ufffd","\ufffd":"\uD83D\uDE00 \ufffd\ud83d\ude00"})");
+  EXPECT_EQ(storable_json(R"("\\u0000 \\\u0000 \n")"), R"("\\u0000 \\\ufffd \n")") << "a backslash may be escaped itself";
+  EXPECT_EQ(mended_json(R"("\u0000\ud800")"), R"("\u0000\ufffd")");
+  for (const char* broken : {R"("\u)", R"("\u00)", R"("\uzzzz")", R"(\)", R"("\ud800\u)"}) {
+    EXPECT_EQ(valid_json(storable_json(broken)), false) << broken;
+  }
+  EXPECT_TRUE(has_lone_surrogate(R"("\ude00\ud83d")"));
+  EXPECT_FALSE(has_lone_surrogate(R"("\u0000\ud83d\ude00 \\ud800")"));
+}
+
 TEST(Utf8, AcceptsEveryLengthAtItsBounds) {
   for (const char* text :
        {"", "plain ascii, longer than eight bytes", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",

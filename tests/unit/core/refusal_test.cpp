@@ -38,6 +38,13 @@ TEST(Refusal, BlamesRowsWhenAnyOfTheErrorsNamesOneOfTheirLines) {
   EXPECT_EQ(fault_of(failed_with({said("duplicate_custom_id", "", 2), said("invalid_json_line", "", 3)})), Fault::rows);
 }
 
+TEST(Refusal, LinesThatNoFileHasBlameNobody) {
+  const auto blamed = blamed_lines(
+      R"({"code":"c","message":"m","lines":[{"line":0,"code":"c","message":"m"},{"line":-7,"code":"c","message":"m"},{"line":2,"code":"c","message":"m"}]})");
+  ASSERT_EQ(blamed.size(), 1U);
+  EXPECT_EQ(blamed.begin()->first, 2);
+}
+
 TEST(Refusal, AFileThatIsTooLargeIsKnownByItsStatusToo) {
   EXPECT_EQ(fault_of(R"({"code":"permanent","message":"no","status":413})"), Fault::size);
   EXPECT_EQ(fault_of(R"({"code":"permanent","message":"no","status":400})"), Fault::rows);
