@@ -41,6 +41,20 @@ configure_build() {
   [ -f "$1/build.ninja" ] || cmake -S "$root" --preset release -B "$1"
 }
 
+# The newest clang++ that has libFuzzer, nothing when there is none. From 17 on: older ones cannot compile libstdc++'s
+# coroutines, and Debian 12's own clang is 14.
+fuzz_compiler() {
+  local library version
+  for library in $(printf '%s\n' /usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer[-.]*a | sort -rV); do
+    version=${library#/usr/lib/llvm-}
+    version=${version%%/*}
+    case "$library" in *-*-i386.a | *"*"*) continue ;; esac
+    [ "$version" -ge 17 ] && [ -x "/usr/lib/llvm-$version/bin/clang++" ] || continue
+    printf '%s\n' "/usr/lib/llvm-$version/bin/clang++"
+    return
+  done
+}
+
 # A private PostgreSQL: a cluster of its own in a directory of its own, on a unix socket only. -----------------------------
 
 # initdb and postgres refuse root: they run as the packaged user, or as nobody. From /, which everyone may enter.
