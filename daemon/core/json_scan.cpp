@@ -156,7 +156,7 @@ std::size_t decode_unicode(std::string_view inner, std::size_t at, std::string& 
 /// Calls `found(place, code)` for every `\u` escape that stands for U+0000 or is half of a surrogate pair only.
 template <class Found>
 void for_each_odd_escape(std::string_view json, Found found) {
-  constexpr std::uint32_t none = 0x10000;
+  static constexpr std::uint32_t none = 0x10000;
   const auto code_at = [json](std::size_t at) {
     if (at + 6 > json.size() || json[at] != '\\' || json[at + 1] != 'u') return none;
     return std::all_of(json.begin() + at + 2, json.begin() + at + 6, is_hex) ? hex4(json, at + 2) : none;

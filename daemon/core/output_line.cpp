@@ -52,7 +52,8 @@ constexpr long long most_tokens = 1'000'000'000;
 
 /// A whole number in any spelling, `200`, `200.0`, `2e2` or `"200"`; nothing when it is negative or above `most`.
 std::optional<long long> count_of(std::string_view raw, long long most) {
-  if (is_json_string(raw)) raw = raw.substr(1, raw.size() - 2);
+  const std::string written = decode_json_string(raw);
+  if (is_json_string(raw)) raw = written;
   double value = 0;
   const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
   if (error != std::errc{} || raw.empty() || end != raw.data() + raw.size()) return std::nullopt;

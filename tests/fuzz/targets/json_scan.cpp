@@ -55,6 +55,24 @@ void check_strings(std::string_view text) {
   holds(read.value && read.value->is_string() && std::string_view(read.value->get_string()) == text, "any reader undoes quoting");
 }
 
+/// Escapes of which PostgreSQL makes no text are replaced in their places, and nothing else is.
+void check_mended(std::string_view text, bool valid) {
+  const std::string storable = storable_json(text);
+  const std::string mended = mended_json(text);
+  holds(storable.size() == text.size() && mended.size() == text.size(), "mending moves nothing");
+  holds(valid_json(storable) == valid && valid_json(mended) == valid, "mended JSON is JSON");
+  holds(storable_json(storable) == storable && !has_lone_surrogate(mended), "mending leaves nothing to mend");
+  if (!valid) return;
+  json::parse_options options;
+  options.max_depth = max_json_depth;
+  options.allow_invalid_utf8 = true;
+  boost::system::error_code error;
+  const json::value tree = json::parse(mended, error, {}, options);
+  holds(!error, "mended JSON is JSON to readers that refuse half a character, too");
+  if (const auto* string = tree.if_string(); string && mended.front() == '"')
+    holds(decode_json_string(mended.substr(0, mended.rfind('"') + 1)) == std::string_view(*string), "and the same text");
+}
+
 }  // namespace
 
 void check(std::string_view input) {
@@ -66,6 +84,7 @@ void check(std::string_view input) {
   const bool valid = valid_json(input);
   if (!reference.comparable) return;
   holds(valid == reference.value.has_value(), "both call it JSON, or neither does");
+  check_mended(input, valid);
   if (!valid) return;
   if (reference.value->is_object()) {
     check_members(input, reference.value->get_object());
