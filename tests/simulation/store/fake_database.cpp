@@ -23,12 +23,6 @@ auto place_in(std::vector<ShardRow>& shards, ShardId id) {
   return std::lower_bound(shards.begin(), shards.end(), id, [](const ShardRow& row, ShardId i) { return row.shard.id < i; });
 }
 
-std::string instance_name(Dice& dice) {
-  std::string name;
-  for (int i = 0; i < 12; ++i) name += "0123456789abcdef"[dice.between(0, 15)];
-  return name;
-}
-
 }  // namespace
 
 Milliseconds to_milliseconds(Instant span) {
@@ -44,7 +38,7 @@ std::int64_t bit_count(std::string_view bitmap) {
 
 FakeDatabase::FakeDatabase(std::function<Milliseconds()> now, Dice& dice)
     : server_(std::make_shared<FakeServer>(std::move(now), dice)) {
-  instance_.id = instance_name(dice);
+  instance_.id = new_name();
   instance_.identity = server_->identity();
   instance_.timeline = server_->timeline();
   clock_seen_ = server_->clock();
@@ -57,6 +51,12 @@ FakeDatabase& FakeDatabase::operator=(const FakeDatabase& backup) {
   server_ = std::move(server);
   server_->restored();
   return *this;
+}
+
+std::string FakeDatabase::new_name() {
+  std::string name;
+  for (int i = 0; i < 12; ++i) name += "0123456789abcdef"[server_->dice().between(std::int64_t{0}, std::int64_t{15})];
+  return name;
 }
 
 RequestRow* FakeDatabase::find_request(RequestId id) {
@@ -72,9 +72,18 @@ ShardRow* FakeDatabase::find_shard(ShardId id) {
   return find_in(closed_, id, shard_id_of);
 }
 
+ShardId FakeDatabase::next_shard() {
+  const ShardId id{++shard_sequence_};
+  check_new(id);
+  return id;
+}
+
+void FakeDatabase::check_new(ShardId id) const {
+  if (find_shard(id) != nullptr) server_->violated("shard_pkey: shard " + std::to_string(id.value) + " exists already");
+}
+
 ShardRow& FakeDatabase::insert_shard(ShardRow row) {
-  if (find_shard(row.shard.id) != nullptr) server_->violated("shard_pkey: " + std::to_string(row.shard.id.value) + " exists");
-  check_shard(row);
+  check_shard(row.shard);
   return *live_.insert(place_in(live_, row.shard.id), std::move(row));
 }
 

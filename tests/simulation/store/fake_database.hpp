@@ -188,19 +188,33 @@ class FakeDatabase {
   // Requests, flows and counters (fake_queue.cpp)
   RequestRow* find_request(RequestId id);
   const RequestRow* find_request(RequestId id) const { return const_cast<FakeDatabase*>(this)->find_request(id); }
+  FlowRow* find_flow(FlowId id);
+  const FlowRow* find_flow(FlowId id) const { return const_cast<FakeDatabase*>(this)->find_flow(id); }
   std::size_t flow_for(const NewRequest& request, std::optional<Instant> deadline);
-  RequestId insert(const NewRequest& request, Instant at);
+  void check_request(const NewRequest& request) const;
   void announce(std::size_t flow, const Counts& counts);
   void fold();
-  const FlowRow* flow_of(FlowId id) const;
   void take_from_queue(RequestRow& row);
   void take_from_retries(RequestRow& row);
   void queue_again(RequestRow& row, Instant due_at);
   void settle_unsent(RequestRow& row, Outcome outcome, std::string error, Counts& counts);
+  /// What a new shard takes of the queue.
+  struct Claimed {
+    std::vector<MemberChunk> chunks;
+    std::int64_t requests = 0;
+    Bytes bytes = 0;  ///< of the file
+    bool cut = false;
+  };
+  bool may_plan(Term term, const PlanOrder& order, std::int64_t confirmed) const;
+  std::int64_t claim(FlowRow& flow, const PlanOrder& order, Claimed& claimed);
+  bool holds_plan(Term term) const;
   template <class Late>
-  int settle_late(Late late, Outcome outcome, std::string_view code, std::string_view message);
+  int settle_late(bool returned, Late late, Outcome outcome, std::string_view code, std::string message);
+  std::int64_t cancel_queued(const std::vector<RequestId>& ids);
   std::int64_t cancel_returned(const std::vector<RequestId>& ids, bool only_wished);
   std::int64_t queue_settled_again(const std::vector<RequestId>& ids);
+  void forget_wish(RequestRow& row);
+  void wish(RequestRow& row);
   std::int64_t wishes_in(const ShardRow& row) const;
 
   // Replicas and trust
@@ -216,6 +230,8 @@ class FakeDatabase {
   bool takes_work(std::string_view provider) const;
   bool is_open_loss(const StrayRow& row) const;
   bool is_doubtful(const ShardRow& row) const;
+  void give_up(ShardRow& row, Instant now);
+  std::string new_name();
   Milliseconds mend_clock(Milliseconds ttl, std::optional<Milliseconds> since);
   void move_along(Instant present, Instant back);
 
@@ -224,6 +240,8 @@ class FakeDatabase {
   ShardRow* find_shard(ShardId id);
   const ShardRow* find_live(ShardId id) const { return const_cast<FakeDatabase*>(this)->find_live(id); }
   const ShardRow* find_shard(ShardId id) const { return const_cast<FakeDatabase*>(this)->find_shard(id); }
+  ShardId next_shard();
+  void check_new(ShardId id) const;
   ShardRow& insert_shard(ShardRow row);
   void close(ShardId id);
   Shard leased(ShardRow& row, Term term);
@@ -234,10 +252,24 @@ class FakeDatabase {
     return const_cast<FakeDatabase*>(this)->find_deployment(name);
   }
   bool accepts(const DeploymentRow& deployment, Tokens growth, const ShardRow& row) const;
-  void check_shard(const ShardRow& row) const;
+  void check_shard(const Shard& shard) const;
+  void give_room_back(ShardRow& row);
   ShardRow* lock_settling(ShardId shard, Term term);
-  void keep_books(const Shard& before, const Shard& after);
+  bool is_expected(const ShardRow& row, Term term, const Shard& before) const;
+  void check_chunk(const SettleChunk& chunk) const;
+  void store_answer(RequestRow& row, AnswerRow answer, bool had_attempts);
+  void write(ShardRow& row, const Shard& after, bool keep_lease);
   void check_books(const Shard& before, const Shard& after) const;
+  void keep_books(const Shard& before, const Shard& after);
+  const std::pair<const std::pair<ShardId, int>, SubmissionRow>* sent_with(std::string_view provider, const Claim& claim) const;
+  bool may_judge_files(std::string_view provider) const;
+  std::int64_t undecided(const ShardRow& row) const;
+  BookEntry look_up(std::string_view provider, const Claim& claim) const;
+  const ShardRow* holder_of(std::string_view provider, const BatchId& batch) const;
+  Stray shown(const StrayRow& row, Instant now) const;
+  DeploymentRow* deployment_for(const FoundBatch& found, const std::string& model);
+  void take_waiting(std::size_t flow, const std::vector<RequestId>& ids, ShardRow& into);
+  void note_lines(const std::vector<CustomId>& lines, const Members& members);
 
   std::string check_requests() const;
   std::string check_shards() const;
@@ -274,6 +306,8 @@ class FakeDatabase {
   std::map<std::string, OrphanRow, std::less<>> orphan_searches_;
 };
 
+/// Adds the rows of shard_member that hold these requests of a flow.
+void append_chunks(std::vector<MemberChunk>& chunks, FlowId flow, std::vector<RequestId> ids);
 /// Rounded as PostgreSQL does when it makes a bigint of `1000 * extract(epoch FROM …)`.
 Milliseconds to_milliseconds(Instant span);
 /// How many bits of a stored bitmap are set.

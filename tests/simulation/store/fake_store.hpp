@@ -81,10 +81,13 @@ class FakeStore final : public Store {
   template <class Work>
   Task<std::invoke_result_t<Work&, FakeDatabase&>> call(std::string_view verb, Work work);
 
+  /// Keeps in mind what a saved announcement has been told is kept.
+  Task<SaveResult> remember(Term term, Task<Saved> save);
+
   FakeDatabase& database_;
   Wire& wire_;
   Clock& clock_;
-  Beats beats_;
+  std::shared_ptr<Beats> beats_ = std::make_shared<Beats>();  ///< shared with what arrives late
   Wakeup hints_;
   bool hinted_ = false;
 };

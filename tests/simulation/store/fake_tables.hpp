@@ -73,8 +73,7 @@ struct FlowRow {
   FlowId id;
   Lane lane;
   std::string job;
-  int priority = 0;                 ///< as rolled up first, or as set_priority() says
-  int key_priority = 0;             ///< as the requests say
+  int priority = 0;
   std::optional<Instant> deadline;  ///< cut to the minute
 
   bool known = false;  ///< it has been rolled up
