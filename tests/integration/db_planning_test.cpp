@@ -26,65 +26,6 @@ class Planning : public StoreTest {
   }
 };
 
-TEST_F(Planning, TakesEverythingOnceInOrder) {
-  const Term term = planner();
-  insert(2500);
-  const auto first = wait(store.plan(term, order_for_all(1000)));
-  ASSERT_TRUE(first);
-  EXPECT_EQ(first->requests, 1000);
-  const auto ids = ids_of(first->id);
-  EXPECT_EQ(ids.front(), 1);
-  EXPECT_EQ(ids.back(), 1000);
-  EXPECT_THAT(plan_all(term, 1000), ::testing::ElementsAre(1000, 500));
-  EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.queue"), 0);
-  expect_nothing_lost();
-}
-
-TEST_F(Planning, NeedsTheRole) {
-  insert(10);
-  const Term term = join();
-  wait(store.publish(term, {{"dep", "prov", "m", 100}}));
-  EXPECT_FALSE(wait(store.plan(term, order_for_all())));
-  EXPECT_TRUE(wait(store.hold_role(term, "plan")));
-  EXPECT_TRUE(wait(store.plan(term, order_for_all())));
-}
-
-TEST_F(Planning, StopsAtTheFilesBytes) {
-  const Term term = planner();
-  for (int i = 0; i < 10; ++i) {
-    sql.run("INSERT INTO batchd.request (model, body) VALUES ('m', to_json(repeat('x', 998)))");  // 1000 bytes with its quotes
-  }
-  PlanOrder order = order_for_all();
-  order.max_bytes = 3 * (1000 + 100) + 50;
-  const auto shard = wait(store.plan(term, order));
-  ASSERT_TRUE(shard);
-  EXPECT_EQ(shard->requests, 3);
-  EXPECT_EQ(shard->bytes, 3300);
-  EXPECT_EQ(sql.value("SELECT tokens FROM batchd.shard"), "1650");
-}
-
-TEST_F(Planning, TakesARequestAloneThatIsTooBigForAnyFile) {
-  const Term term = planner();
-  sql.run("INSERT INTO batchd.request (model, body) VALUES ('m', to_json(repeat('x', 5000)))");
-  insert(3);
-  PlanOrder order = order_for_all();
-  order.max_bytes = 1000;
-  EXPECT_EQ(wait(store.plan(term, order))->requests, 1);
-  EXPECT_EQ(wait(store.plan(term, order))->requests, 3);
-}
-
-TEST_F(Planning, FillsAShardFromManySmallJobs) {
-  const Term term = planner();
-  sql.run("INSERT INTO batchd.request (model, body, job) SELECT 'm', '{}', 'job ' || n % 1500 FROM generate_series(1, 3000) n");
-  const auto shard = wait(store.plan(term, order_for_all()));
-  ASSERT_TRUE(shard);
-  EXPECT_EQ(shard->requests, 3000);
-  const ShardContents contents = wait(store.contents(shard->id));
-  EXPECT_EQ(contents.members.chunks().size(), 1500U);
-  EXPECT_EQ(contents.members.size(), 3000U);
-  expect_nothing_lost();
-}
-
 TEST_F(Planning, KeepsScatteredMembersInBoundedPieces) {
   const Term term = planner();
   // Two jobs interleaved row by row: each has only isolated ids.
@@ -185,71 +126,6 @@ TEST_F(Planning, StartsAgainWhereTransactionsAreCountedAnew) {
   sql.run("UPDATE batchd.flow_cursor SET xact = '99999999999'");  // as after a dump was restored on another server
   insert(4);
   EXPECT_THAT(plan_all(term), ::testing::ElementsAre(4));
-}
-
-TEST_F(Planning, ServesReturnedRequestsFirstAndNotBeforeTheyAreDue) {
-  const Term term = planner();
-  insert(3);
-  Shard shard = finish(term, planned(term));
-  ShardContents contents = wait(store.contents(shard.id));
-  SettleChunk chunk;
-  chunk.returned.push_back({RequestId{1}, 1, Milliseconds{3'600'000}, R"({"code":"x"})"});
-  chunk.returned.push_back({RequestId{2}, 1, Milliseconds{0}, R"({"code":"y"})"});
-  chunk.returned.push_back({RequestId{3}, 0, Milliseconds{0}, ""});
-  ASSERT_TRUE(settle(term, shard, contents, chunk));
-  insert(2);
-  const auto flows = wait(store.backlog());
-  ASSERT_THAT(flows, SizeIs(1));
-  EXPECT_EQ(flows[0].requests, 2);
-  EXPECT_EQ(flows[0].returned, 2);
-  const auto next = wait(store.plan(term, order_for_all(3)));
-  EXPECT_EQ(ids_of(next->id), (std::vector<std::int64_t>{2, 3, 4}));
-  const ShardContents again = wait(store.contents(next->id));
-  EXPECT_EQ(again.attempts, (std::unordered_map<RequestId, int>{{RequestId{2}, 1}}));
-  expect_nothing_lost();
-}
-
-TEST_F(Planning, TellsHowLongTheOldestHasWaited) {
-  const Term term = planner();
-  insert(2);
-  wait(store.backlog());
-  sql.run("UPDATE batchd.flow SET waiting_since = clock_timestamp() - interval '1 hour'");
-  EXPECT_GE(wait(store.backlog()).at(0).waiting, Milliseconds{3'600'000});
-  EXPECT_GE(wait(store.gauges()).oldest_queued, Milliseconds{3'600'000});
-  ASSERT_TRUE(wait(store.plan(term, order_for_all(1))));
-  EXPECT_LT(wait(store.backlog()).at(0).waiting, Milliseconds{60'000}) << "the next one came later";
-}
-
-TEST_F(Planning, SettlesWhatNobodyServesWhenItHasWaitedLongEnough) {
-  const Term term = planner();
-  insert(2);
-  sql.run("INSERT INTO batchd.request (model, body) SELECT 'unknown', '{}' FROM generate_series(1, 3)");
-  wait(store.backlog());
-  EXPECT_EQ(wait(store.fail_unroutable(term, {"m", "it's"}, Milliseconds{3'600'000})), 0);
-  EXPECT_EQ(wait(store.fail_unroutable(Term{1}, {"m"}, Milliseconds{0})), 0) << "only for who holds the role";
-  EXPECT_EQ(wait(store.fail_unroutable(term, {"m", "it's"}, Milliseconds{0})), 3);
-  EXPECT_THAT(sql.value("SELECT string_agg(DISTINCT outcome || ' ' || (error->>'code'), '') FROM batchd.result"),
-              "failed no_deployment");
-  expect_nothing_lost();
-  EXPECT_THAT(wait(store.backlog()), SizeIs(1));
-  EXPECT_EQ(wait(store.fail_unroutable(term, {}, Milliseconds{0})), 2);
-}
-
-TEST_F(Planning, ExpiresWhatIsOverdue) {
-  const Term term = planner();
-  insert(2, "late", ", deadline", ", now() - interval '3 minutes'");
-  insert(2, "in time", ", deadline", ", now() + interval '1 hour'");
-  const auto flows = wait(store.backlog());
-  ASSERT_THAT(flows, SizeIs(2));
-  EXPECT_LT(flows[0].deadline_in.value(), Milliseconds{0}) << "the earliest deadline first";
-  EXPECT_GT(flows[1].deadline_in.value(), Milliseconds{0});
-  EXPECT_EQ(wait(store.expire_overdue(term)), 2);
-  EXPECT_EQ(wait(store.expire_overdue(term)), 0);
-  EXPECT_EQ(
-      sql.value(
-          "SELECT string_agg(DISTINCT state || ' ' || (last_error->>'code'), '') FROM batchd.request_status WHERE job = 'late'"),
-      "expired deadline_passed");
-  expect_nothing_lost();
 }
 
 }  // namespace

@@ -27,41 +27,6 @@ class Shards : public StoreTest {
   }
 };
 
-TEST_F(Shards, ALeaseHasOneHolder) {
-  const Term a = planner();
-  const Term b = join();
-  const auto ids = uploaded(a, 3);
-  EXPECT_THAT(wait(store.lease(a, ShardState::uploaded, 2, {})), SizeIs(2));
-  const auto rest = wait(store.lease(b, ShardState::uploaded, 10, {}));
-  ASSERT_THAT(rest, SizeIs(1));
-  EXPECT_EQ(rest[0].id, ids[2]);
-  EXPECT_EQ(rest[0].input_file, FileId{"f"});
-  EXPECT_FALSE(wait(store.lease_one(b, ids[0], ShardState::uploaded)));
-  EXPECT_FALSE(wait(store.lease_one(a, ids[0], ShardState::planned))) << "not in that state";
-}
-
-TEST_F(Shards, AShardDroppedByAFailedStepIsFreeToItsOwnTerm) {
-  const Term term = planner();
-  const auto ids = uploaded(term, 2);
-  EXPECT_THAT(wait(store.lease(term, ShardState::uploaded, 10, {})), SizeIs(2));
-  EXPECT_THAT(wait(store.lease(term, ShardState::uploaded, 10, ids)), SizeIs(0));
-  const auto dropped = wait(store.lease(term, ShardState::uploaded, 10, {ids[0]}));
-  ASSERT_THAT(dropped, SizeIs(1));
-  EXPECT_EQ(dropped[0].id, ids[1]);
-  EXPECT_TRUE(wait(store.lease_one(term, ids[0], ShardState::uploaded)));
-}
-
-TEST_F(Shards, TheBestComesFirst) {
-  const Term term = planner();
-  const auto ids = uploaded(term, 3);
-  sql.run("UPDATE batchd.shard SET priority = 7 WHERE id = " + std::to_string(ids[1].value));
-  sql.run("UPDATE batchd.shard SET due_at = clock_timestamp() + interval '1 hour' WHERE id = " + std::to_string(ids[0].value));
-  const auto leased_shards = wait(store.lease(term, ShardState::uploaded, 10, {}));
-  ASSERT_THAT(leased_shards, SizeIs(2)) << "one is not due";
-  EXPECT_EQ(leased_shards[0].id, ids[1]);
-  EXPECT_TRUE(wait(store.lease_one(term, ids[0], ShardState::uploaded))) << "a given shard, due or not";
-}
-
 TEST_F(Shards, WhoLostItsTermWritesNothing) {
   const Term zombie = planner();
   uploaded(zombie, 1);
@@ -141,15 +106,6 @@ TEST_F(Shards, EveryFieldSurvivesTheTrip) {
   EXPECT_EQ(
       sql.value("SELECT uploaded_at <= submitted_at AND submitted_at <= finished_at AND merged_at IS NULL FROM batchd.shard"),
       "t");
-}
-
-TEST_F(Shards, DueTimesCountFromTheDatabasesClock) {
-  const Term term = planner();
-  uploaded(term, 1);
-  const Shard shard = wait(store.lease(term, ShardState::uploaded, 1, {})).at(0);
-  ASSERT_EQ(wait(store.save(term, shard, batchd::apply(shard, Delayed{Milliseconds{60'000}, "{}"}), false)), SaveResult::saved);
-  EXPECT_TRUE(wait(store.lease(term, ShardState::uploaded, 1, {})).empty());
-  EXPECT_EQ(sql.value("SELECT due_at - clock_timestamp() BETWEEN interval '50 s' AND interval '60 s' FROM batchd.shard"), "t");
 }
 
 TEST_F(Shards, TheLedgerHasRoomOrRefuses) {
