@@ -27,6 +27,22 @@ enum class Mutant {
   orphan_gate,          ///< a provider's files are judged by books that may have forgotten some
   shard_numbers,        ///< numbers of shards that a provider's list shows are given out again
   roll_up,              ///< what was rolled up into the counters is rolled up again
+  // in the product, switched off in copies of its sources (mutants/mutate.py)
+  intent_before_post,
+  unknown_is_refused,
+  settle_window,
+  fence,
+  full_walk,
+  attempt_of_batch,
+  membership_check,
+  decided_once,
+  whole_file,
+  partial_outputs,
+  harvest,
+  own_batches,
+  own_files,
+  files_in_use,
+  trust_of_lease,
 };
 
 struct MutantInfo {

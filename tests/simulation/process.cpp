@@ -111,11 +111,12 @@ void Line::arrives_late(std::string_view verb, std::function<void()> effect) {
   Dice& dice = process_.dice();
   if (!dice.flip(faults_.late)) return;
   World& world = process_.world();
-  world.at(world.now() + Time{dice.between(1000, 3 * patience_.count() * 1000)},
-           [trace = &process_.trace(), who = process_.name(), line = name_, what = std::string(verb), effect = std::move(effect)] {
-             trace->note(who, line, what, "arrives late");
-             effect();
-           });
+  world.at(
+      world.now() + Time{dice.between(1000, 3 * patience_.count() * 1000)},
+      [trace = &process_.trace(), who = process_.name(), line = name_, what = std::string(verb), effect = std::move(effect)] {
+        trace->note(who, line, what, "arrives late");
+        effect();
+      });
 }
 
 }  // namespace batchd::simulation

@@ -18,10 +18,10 @@ class Trace;
 
 /// How a line between a process and a port behaves for a time.
 struct LineFaults {
-  double refused = 0;    ///< of the calls never leave
-  double lost = 0;       ///< leave and get lost, on either way
-  double late = 0;       ///< of those that got lost on the way there arrive much later
-  double slow = 0;       ///< of the ways take up to `slowest`
+  double refused = 0;  ///< of the calls never leave
+  double lost = 0;     ///< leave and get lost, on either way
+  double late = 0;     ///< of those that got lost on the way there arrive much later
+  double slow = 0;     ///< of the ways take up to `slowest`
   Milliseconds slowest{0};
 };
 

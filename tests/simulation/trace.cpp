@@ -25,7 +25,8 @@ std::unique_ptr<Log> Trace::log(std::string who) {
         std::string line(event);
         for (const LogField& field : fields) line += " " + text_of(field);
         write(name, line);
-      });
+      },
+      [this] { return std::chrono::steady_clock::time_point(world_.now()); });
 }
 
 void Trace::write(std::string_view who, std::string_view what) {
