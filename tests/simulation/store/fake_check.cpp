@@ -2,6 +2,7 @@
 #include "simulation/store/fake_database.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace batchd::simulation {
 namespace {
@@ -35,6 +36,7 @@ std::string FakeDatabase::check_requests() const {
   for (const RequestRow& row : requests_) {
     const auto found = held.find(row.id);
     const int shards = found == held.end() ? 0 : found->second;
+    if (row.answer && row.attempts) return name(row.id) + " is settled and has attempts left behind";
     const int places = (row.queued ? 1 : 0) + (row.due_at ? 1 : 0) + (row.answer ? 1 : 0) + shards;
     if (places == 1) continue;
     return name(row.id) + " is in " + std::to_string(places) + " places: queued " + std::to_string(row.queued) + ", returned " +
@@ -93,7 +95,10 @@ std::string FakeDatabase::check_counters() const {
   std::int64_t outcomes[4] = {};
   std::int64_t queued = 0;
   for (const RequestRow& row : requests_) {
-    if (row.queued) ++flows[row.flow].queued;
+    if (row.queued) {
+      ++flows[row.flow].queued;
+      flows[row.flow].queued_bytes += row.bytes();
+    }
     if (row.due_at) ++flows[row.flow].returned;
     if (row.queued || row.due_at) ++queued;
     if (row.answer) ++outcomes[static_cast<int>(row.answer->outcome)];
@@ -101,15 +106,27 @@ std::string FakeDatabase::check_counters() const {
   std::vector<Counts> pending(flows_.size());
   for (const DeltaRow& delta : deltas_) {
     pending[delta.flow].queued += delta.counts.queued;
+    pending[delta.flow].queued_bytes += delta.counts.queued_bytes;
     pending[delta.flow].returned += delta.counts.returned;
   }
   for (std::size_t i = 0; i < flows_.size(); ++i) {
+    if (flows_[i].queued_bytes + pending[i].queued_bytes != flows[i].queued_bytes) {
+      return "a flow of job " + flows_[i].job + " counts other bytes than are queued";
+    }
     if (flows_[i].queued + pending[i].queued != flows[i].queued ||
         flows_[i].returned + pending[i].returned != flows[i].returned) {
       return "a flow of job " + flows_[i].job + " counts " + std::to_string(flows_[i].queued + pending[i].queued) +
              " queued and " + std::to_string(flows_[i].returned + pending[i].returned) + " returned requests and has " +
              std::to_string(flows[i].queued) + " and " + std::to_string(flows[i].returned);
     }
+  }
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> unfinished;  // waiting, in flight
+  for (const RequestRow& row : requests_) {
+    auto& [waiting, in_flight] = unfinished[flows_[row.flow].job];
+    if (!row.answer) ++(row.queued || row.due_at ? waiting : in_flight);
+  }
+  for (const JobProgress& job : jobs(std::numeric_limits<int>::max())) {
+    if (std::pair(job.queued, job.in_flight) != unfinished[job.job]) return "job " + job.job + " is not what counting says";
   }
   const StoreGauges counted = gauges();
   const auto accepted = static_cast<std::int64_t>(requests_.size());

@@ -177,8 +177,21 @@ class FakeDatabase {
   std::map<std::string, LedgerView> ledger() const;
   std::vector<StrayView> strays() const;
   const std::map<std::pair<ShardId, int>, SubmissionRow>& submissions() const { return submissions_; }
-  /// Requests that are neither settled nor known to be anything else.
+  /// How many requests are not settled.
   std::int64_t unsettled() const;
+
+  // The rows themselves, for who wants to see more.
+  const std::vector<RequestRow>& request_rows() const { return requests_; }
+  const FlowRow& flow_row(const RequestRow& row) const { return flows_[row.flow]; }
+  const std::vector<ShardRow>& live_shard_rows() const { return live_; }
+  const std::vector<ShardRow>& closed_shard_rows() const { return closed_; }
+  const std::vector<StrayRow>& stray_rows() const { return strays_; }
+  const std::vector<DeploymentRow>& deployment_rows() const { return deployments_; }
+  const std::vector<ReplicaRow>& replica_rows() const { return replicas_; }
+  const std::map<std::string, std::optional<Term>, std::less<>>& role_rows() const { return roles_; }
+  const std::set<RequestId>& wishes() const { return wishes_; }
+  const std::set<std::string, std::less<>>& pauses() const { return pauses_; }
+  const InstanceRow& instance_row() const { return instance_; }
   /// The first thing that is wrong with the data, as a sentence; "" when nothing is. Looks at every row.
   std::string check() const;
 

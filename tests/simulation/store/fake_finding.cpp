@@ -29,7 +29,8 @@ DeploymentRow* FakeDatabase::deployment_for(const FoundBatch& found, const std::
 }
 
 std::optional<BoundShard> FakeDatabase::bind_found(Term term, const FoundBatch& found) {
-  if ((!holds_role(term, "watch:" + found.provider) && !without(Mutant::term_check)) || has_moved()) return std::nullopt;
+  const bool may_bind = is_alive(term) && holds_role(term, "watch:" + found.provider);
+  if ((!may_bind && !without(Mutant::term_check)) || has_moved()) return std::nullopt;
   if (const ShardRow* const bound = holder_of(found.provider, found.batch)) {
     return BoundShard{bound->shard.id, bound->shard.requests};
   }
