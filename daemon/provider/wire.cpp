@@ -187,23 +187,26 @@ std::optional<RemoteFile> file_of(const json::value& value) {
 }
 
 /// The items of a List answer and the cursor of the next page (8): `last_id` or else the last item's own id, nothing when
-/// the provider says that it was the last page or shows no item at all.
+/// the provider says that it was the last page or shows no item without a word about more. False for a page that says that more
+/// is to come and gives nothing to go on from: taken for the end, it would pass a part of the list for the whole.
 template <class Item, class Parse>
 bool read_page(std::string_view body, Parse parse, std::vector<Item>& items, std::optional<std::string>& next) {
   const auto value = parse_json(body);
   const json::object* object = value ? value->if_object() : nullptr;
   if (!object) return false;
+  const json::value* more = member(*object, "has_more");
+  const bool says_more = more && more->is_bool() && more->get_bool();
   const json::value* list = member(*object, "data");
   if (!list) list = member(*object, "value");
-  if (!list) return !object->contains("error") && (object->contains("data") || object->contains("value"));
+  if (!list) return !says_more && !object->contains("error") && (object->contains("data") || object->contains("value"));
   const json::array* array = list->if_array();
   if (!array) return false;
   for (const json::value& element : *array) {
     if (auto item = parse(element)) items.push_back(std::move(*item));
   }
-  const json::value* more = member(*object, "has_more");
-  if (items.empty() || (more && more->is_bool() && !more->get_bool())) return true;
+  if (more && more->is_bool() ? !says_more : items.empty()) return true;
   std::string last = readable_id(member(*object, "last_id"));
+  if (last.empty() && items.empty()) return false;
   next = last.empty() ? items.back().id.value : std::move(last);
   return true;
 }

@@ -10,8 +10,6 @@ Task<ProviderResult<WalkEnd>> walk_batch_pages(Provider& provider, std::function
   for (;;) {
     auto page = co_await provider.list_batches(cursor);
     if (page.has_error()) co_return page.error();
-    // An empty page is the end whatever it announces: there is nothing to go on from.
-    if (page->batches.empty()) co_return WalkEnd::complete;
     std::vector<Batch> fresh;
     for (Batch& batch : page->batches) {
       if (guard.fresh(batch.id.value)) fresh.push_back(std::move(batch));

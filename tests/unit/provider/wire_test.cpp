@@ -156,9 +156,18 @@ TEST(Wire, FindsTheCursorWhenItIsNotGiven) {
 TEST(Wire, EndsTheWalkOnTheLastPage) {
   const auto next = [](std::string_view body) { return parse_batch_page(body)->next; };
   EXPECT_EQ(next(R"({"data":[{"id":"a"}],"has_more":false,"last_id":"a"})"), std::nullopt);
-  EXPECT_EQ(next(R"({"data":[],"has_more":true,"last_id":"a"})"), std::nullopt);
   EXPECT_EQ(next(R"({"object":"list","data":[],"has_more":false,"first_id":null,"last_id":null})"), std::nullopt);
+  EXPECT_EQ(next(R"({"data":[],"has_more":false,"last_id":"a"})"), std::nullopt);
+  EXPECT_EQ(next(R"({"data":[]})"), std::nullopt);
   EXPECT_EQ(next(R"({"data":null})"), std::nullopt);
+}
+
+TEST(Wire, DoesNotTakeAnEmptyPageForTheEndWhenItSaysThatThereIsMore) {
+  EXPECT_EQ(parse_batch_page(R"({"data":[],"has_more":true,"last_id":"a"})")->next, "a");
+  EXPECT_FALSE(parse_batch_page(R"({"data":[],"has_more":true,"last_id":null})")) << "nothing to go on from";
+  EXPECT_FALSE(parse_batch_page(R"({"data":null,"has_more":true})"));
+  EXPECT_FALSE(parse_batch_page(R"({"data":[{"no":"id"}],"has_more":true})"));
+  EXPECT_FALSE(parse_file_page(R"({"data":[],"has_more":true})"));
 }
 
 TEST(Wire, PassesOverItemsThatAreNoBatches) {
