@@ -1,6 +1,7 @@
 #include "simulation/cloud/cloud.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace batchd::simulation {
 
@@ -26,10 +27,11 @@ FakeCloud::FakeCloud(std::function<Milliseconds()> now, Dice dice, CloudSettings
 }
 
 bool FakeCloud::strikes(CloudFault fault) {
+  const auto index = static_cast<std::size_t>(fault);
   const double chance = settings_.faults[fault];
-  if (chance <= 0 || !dice_.flip(chance)) return false;
-  ++struck_[static_cast<std::size_t>(fault)];
-  return true;
+  const bool chosen = std::exchange(due_[index], false) || (chance > 0 && dice_.flip(chance));
+  if (chosen) ++struck_[index];
+  return chosen;
 }
 
 void FakeCloud::note(Trespass what, const std::string& object) {
@@ -39,20 +41,21 @@ void FakeCloud::note(Trespass what, const std::string& object) {
 std::optional<ProviderError> FakeCloud::at_the_door(bool is_create) {
   ++ledger_.calls;
   settle();
-  if (now() >= outage_.until && strikes(CloudFault::account_outage)) {
+  const bool begins = now() >= outage_.until && strikes(CloudFault::account_outage);
+  if (begins) {
     static const std::array<Outage, 4> kinds{{{{}, 401, "unauthorized", false},
                                               {{}, 403, "forbidden", false},
                                               {{}, 404, "DeploymentNotFound", true},
                                               {{}, 429, "insufficient_quota", true}}};
-    outage_ = kinds[static_cast<std::size_t>(dice_.between(0, 3))];
+    outage_ = kinds[static_cast<std::size_t>(dice_.between(0, is_create ? 3 : 1))];
     outage_.until = now() + within(settings_.outage);
   }
-  if (now() < outage_.until && (is_create || !outage_.on_create_only)) {
+  if (begins || (now() < outage_.until && (is_create || !outage_.on_create_only))) {
     return ProviderError{ErrorKind::account, outage_.status, outage_.code, "the account cannot be used", {}};
   }
   if (strikes(CloudFault::throttled)) {
     ProviderError error{ErrorKind::throttled, 429, "rate_limit_exceeded", "too many calls", {}};
-    if (dice_.flip(0.7)) error.retry_after = within(settings_.retry_after);
+    if (dice_.flip(settings_.retry_after_given)) error.retry_after = within(settings_.retry_after);
     return error;
   }
   if (strikes(CloudFault::no_effect)) return ProviderError{ErrorKind::unknown, 503, "", "the service is busy", {}};

@@ -48,6 +48,10 @@ class FakeCloud {
   // What a schedule decrees.
   /// From now on everything goes well: all chances are zero, and what lasts (an outage, a stuck file or batch) ends.
   void calm();
+  /// How likely each fault is from now on.
+  CloudFaults& faults() { return settings_.faults; }
+  /// The next time that its chance is asked, this fault strikes.
+  void strike_next(CloudFault fault) { due_[static_cast<std::size_t>(fault)] = true; }
   /// A batch of somebody else with an input file; `metadata` as that somebody writes them.
   BatchId add_foreign_batch(std::map<std::string, std::string> metadata, std::string filename = "notes.jsonl");
   FileId add_foreign_file(std::string filename);
@@ -135,6 +139,7 @@ class FakeCloud {
   Ledger ledger_;
   Outage outage_;
   std::array<std::uint32_t, cloud_faults> struck_{};
+  std::array<bool, cloud_faults> due_{};
 };
 
 }  // namespace batchd::simulation

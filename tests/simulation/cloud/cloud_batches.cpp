@@ -67,7 +67,7 @@ ProviderResult<BatchPage> FakeCloud::list_batches(const std::optional<std::strin
 ProviderResult<Batch> FakeCloud::cancel_batch(const BatchId& id) {
   const auto effect = [&]() -> ProviderResult<Batch> {
     CloudBatch* batch = find(id);
-    if (!batch) return not_found();
+    if (!batch || strikes(CloudFault::denied)) return not_found();
     if (batch->foreign) note(Trespass::foreign_cancelled, id.value);
     auto cancelled = cancel(*batch, now());
     settle();
@@ -77,7 +77,9 @@ ProviderResult<Batch> FakeCloud::cancel_batch(const BatchId& id) {
 }
 
 std::size_t FakeCloud::position(const std::optional<std::string>& after, std::size_t count, const char* prefix) const {
-  const auto number = after ? number_of(*after, prefix) : std::nullopt;
+  if (!after) return 0;
+  const std::size_t name = after->find_first_not_of('+');
+  const auto number = name == std::string::npos ? std::nullopt : number_of(std::string_view(*after).substr(name), prefix);
   if (!number || *number >= count) return 0;
   return settings_.newest_first ? count - *number : *number + 1;
 }

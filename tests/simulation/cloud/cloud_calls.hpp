@@ -20,9 +20,13 @@ ProviderResult<Page> FakeCloud::page(const std::optional<std::string>& after, st
   if (strikes(CloudFault::page_empty)) {
     return ProviderError{ErrorKind::unknown, 200, "", "an empty page that says has_more", {}};
   }
+  Page page;
+  if (strikes(CloudFault::page_hollow)) {
+    page.next = "+" + after.value_or("");  // the same place by another name
+    return page;
+  }
   const bool stuck = strikes(CloudFault::page_stuck);
   if (after && strikes(CloudFault::page_repeats)) first -= std::min<std::size_t>(first, 3);
-  Page page;
   int shown = 0;
   std::size_t place = first;
   for (; place < count && shown < settings_.page_size; ++place) {
@@ -32,7 +36,7 @@ ProviderResult<Page> FakeCloud::page(const std::optional<std::string>& after, st
     page.next = *id;
   }
   if (place >= count) page.next.reset();
-  if (stuck) page.next = after.value_or("start");
+  if (stuck) page.next = after.value_or("+");
   return page;
 }
 

@@ -20,7 +20,7 @@ ProviderResult<RemoteFile> FakeCloud::upload(std::string content, const std::str
 ProviderResult<RemoteFile> FakeCloud::retrieve_file(const FileId& id) {
   const auto effect = [&]() -> ProviderResult<RemoteFile> {
     const CloudFile* file = files_.find(id);
-    if (!file || !file->visible(now())) return not_found();
+    if (!file || !file->visible(now()) || strikes(CloudFault::denied)) return not_found();
     return shown(*file);
   };
   return call<RemoteFile>(effect);

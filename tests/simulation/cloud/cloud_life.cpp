@@ -29,7 +29,10 @@ void FakeCloud::draw_life(CloudBatch& batch, const NewBatch& order) {
     batch.fail_validation(std::move(*errors));
     return;
   }
-  const auto share = [this] { return static_cast<double>(dice_.between(0, 100)) / 100; };
+  const auto share = [this] {
+    return settings_.least_share +
+           (settings_.most_share - settings_.least_share) * static_cast<double>(dice_.between(0, 100)) / 100;
+  };
   if (strikes(CloudFault::expires)) {
     batch.end = BatchStatus::expired;
     batch.share = share();

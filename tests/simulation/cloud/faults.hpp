@@ -43,11 +43,12 @@ enum class CloudFault : unsigned char {
   // each batch that is shown
   older_state,    ///< as it was one state ago
   unknown_state,  ///< with a word for its state that nobody knows
-  denied,         ///< 404 this time, when asked by its id
+  denied,         ///< 404 this time, when it (or a file) is asked for by its id
   // each page of a list
   page_repeats,  ///< begins with the last entries of the page before
   page_stuck,    ///< its cursor does not advance
   page_empty,    ///< has no entries although more are to come, and leads nowhere
+  page_hollow,   ///< has no entries, and a cursor that leads to them
   page_inserts,  ///< batches or files of others were made just before it was read
   // each download
   download_cut,     ///< ends short of its length: unknown, after a part of the bytes

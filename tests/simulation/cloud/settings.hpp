@@ -47,7 +47,10 @@ struct CloudSettings {
   Span cancelling{Milliseconds{500}, Milliseconds{60'000}};
 
   CloudFaults faults;
+  double least_share = 0;  ///< of the lines that run in a batch that expires or fails on the way
+  double most_share = 1;
   // how long what goes wrong lasts
+  double retry_after_given = 0.7;  ///< chance that a 429 says how long to wait
   Span retry_after{Milliseconds{500}, Milliseconds{30'000}};
   Span outage{Milliseconds{5'000}, Milliseconds{300'000}};
   Span unseen{Milliseconds{500}, Milliseconds{30'000}};
