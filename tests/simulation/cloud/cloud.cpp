@@ -71,6 +71,7 @@ ProviderError FakeCloud::unanswered() {
 void FakeCloud::calm() {
   settle();
   settings_.faults = {};
+  due_.fill(false);
   outage_.until = Milliseconds{0};
   for (CloudFile& file : files_.all()) {
     if (!file.exists(now())) continue;
