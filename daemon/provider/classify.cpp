@@ -39,7 +39,7 @@ class Refusal {
     if (operation_ == Operation::create_batch && says_file_not_ready()) return ErrorKind::not_ready;
     if (operation_ == Operation::upload && says_too_many_files()) return ErrorKind::file_slots;
     if (says_account()) return ErrorKind::account;
-    if (status_ == 404) return kind_of_404();
+    if (status_ == 404 || status_ == 410) return kind_of_404();
     if (status_ == 409 || (operation_ == Operation::cancel_batch && is_code({"conflict", "unexpectedentitystate"}))) {
       return ErrorKind::conflict;
     }
