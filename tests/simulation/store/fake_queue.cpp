@@ -9,8 +9,6 @@
 namespace batchd::simulation {
 namespace {
 
-constexpr Instant minute = std::chrono::minutes{1};
-
 /// FNV-1a, so that the order of flows is the same everywhere.
 class Hash {
  public:
@@ -34,7 +32,7 @@ FlowId flow_id(const NewRequest& request, std::optional<Instant> deadline) {
   hash.add(request.endpoint);
   hash.add(request.job);
   hash.add(request.priority);
-  hash.add(deadline ? deadline->count() / minute.count() : -1);
+  hash.add(deadline ? deadline->count() : -1);
   return FlowId{hash.value()};
 }
 
@@ -95,6 +93,7 @@ bool goes_before(const FlowRow* a, const FlowRow* b) {
 }  // namespace
 
 std::size_t FakeDatabase::flow_for(const NewRequest& request, std::optional<Instant> deadline) {
+  if (deadline) deadline = std::chrono::floor<std::chrono::minutes>(*deadline);
   const FlowId id = flow_id(request, deadline);
   for (std::size_t i = 0; i < flows_.size(); ++i) {
     if (flows_[i].id == id) return i;
@@ -104,7 +103,7 @@ std::size_t FakeDatabase::flow_for(const NewRequest& request, std::optional<Inst
   row.lane = {request.model, request.endpoint};
   row.job = request.job;
   row.priority = request.priority;
-  if (deadline) row.deadline = Instant{deadline->count() / minute.count() * minute.count()};
+  row.deadline = deadline;
   flows_.push_back(std::move(row));
   return flows_.size() - 1;
 }
