@@ -31,20 +31,17 @@ std::optional<Members> scan(std::string_view object) {
   return out;
 }
 
-/// A text of 1 to `longest` bytes that PostgreSQL can store.
+/// A text of 1 to `longest` bytes that PostgreSQL can store. Half a character is none: two ids that differ in such halves only
+/// would become one, and the second request would count as known.
 std::optional<std::string> name(std::string_view raw, std::size_t longest) {
-  if (!is_json_string(raw)) return std::nullopt;
+  if (!is_json_string(raw) || has_lone_surrogate(raw)) return std::nullopt;
   std::string text = decode_json_string(raw);
   if (text.empty() || text.size() > longest || text.find('\0') != std::string::npos) return std::nullopt;
   return text;
 }
 
-/// An endpoint as producers name it: with `/v1`, without an origin.
+/// A path as producers name endpoints: with `/v1`.
 std::string normalised(std::string url) {
-  if (const auto scheme = url.find("://"); scheme != std::string::npos) {
-    const auto path = url.find('/', scheme + 3);
-    url = path == std::string::npos ? "" : url.substr(path);
-  }
   if (url.starts_with("/openai/v1/")) url.erase(0, std::string_view("/openai").size());
   if (url.starts_with("/") && !url.starts_with("/v1/")) url.insert(0, "/v1");
   return url;
@@ -53,7 +50,7 @@ std::string normalised(std::string url) {
 std::optional<std::string> read_envelope(const Members& members, NewRequest& request) {
   if (!members.custom_id) return "a batch line needs a custom_id";
   const auto key = name(*members.custom_id, longest_key);
-  if (!key) return "custom_id must be a text of 1 to 512 bytes without U+0000";
+  if (!key) return "custom_id must be a text of 1 to 512 bytes without U+0000 or half a surrogate pair";
   request.key = *key;
   if (!members.body) return "a batch line needs a body";
   if (!is_json_object(*members.body)) return "body must be an object";
@@ -62,6 +59,7 @@ std::optional<std::string> read_envelope(const Members& members, NewRequest& req
     const auto url = name(*members.url, longest_endpoint);
     if (!url || !url->starts_with('/')) return "url must be a path such as \"/v1/chat/completions\"";
     request.endpoint = normalised(*url);
+    if (request.endpoint.size() > longest_endpoint) return "url must have a path of at most 200 bytes";
   }
   request.body = *members.body;
   return std::nullopt;
@@ -95,7 +93,7 @@ std::optional<std::string> read_submit_line(std::string_view line, const SubmitD
   } else if (const auto text = name(*model, longest_model)) {
     request.model = *text;
   } else {
-    return "model must be a text of 1 to 200 bytes without U+0000";
+    return "model must be a text of 1 to 200 bytes without U+0000 or half a surrogate pair";
   }
   return std::nullopt;
 }

@@ -23,6 +23,7 @@ struct SplitBody {
 };
 
 std::optional<Rejection> inspect(std::string_view body, SplitBody& split) {
+  if (!valid_utf8(body)) return Rejection{"invalid_body", "the body is not valid UTF-8"};
   JsonObjectReader reader(body);
   JsonMember member;
   bool stream = false;

@@ -1,6 +1,5 @@
 #include "stages/upload.hpp"
 
-#include "core/json_scan.hpp"
 #include "core/output_line.hpp"
 #include "core/remote_names.hpp"
 #include "core/tokens.hpp"
@@ -55,9 +54,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
   const auto sink = [&contents, &target, &draft, line = std::string()](RequestId request, std::string_view body) mutable {
     line.clear();
     const CustomId id{request, attempts_before(contents, request) + 1};
-    auto rejection =
-        valid_utf8(body) ? append_request_line(line, id, target, body) : Rejection{"invalid_body", "the body is not valid UTF-8"};
-    if (rejection) {
+    if (auto rejection = append_request_line(line, id, target, body)) {
       draft.rejected.emplace_back(request, std::move(*rejection));
       return true;
     }

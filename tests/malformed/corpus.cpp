@@ -80,9 +80,15 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+/// Up to the next blank that stands outside of `<` and `>`.
 std::string_view take_word(std::string_view& text) {
   text = trimmed(text);
-  const std::string_view word = text.substr(0, text.find_first_of(" \t"));
+  bool inside = false;
+  const auto end = std::find_if(text.begin(), text.end(), [&inside](char c) {
+    inside = c == '<' || (inside && c != '>');
+    return !inside && (c == ' ' || c == '\t');
+  });
+  const std::string_view word = text.substr(0, static_cast<std::size_t>(end - text.begin()));
   text = trimmed(text.substr(word.size()));
   return word;
 }
