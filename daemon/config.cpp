@@ -89,7 +89,9 @@ class Reader {
     read_all();
     for (ConfigProblem& problem : loaded_.problems) {
       if (problem.nearest.empty()) problem.nearest = documented_key(problem.key);
+      for (std::string* text : {&problem.where, &problem.key, &problem.found, &problem.expected}) *text = printable(*text);
     }
+    for (std::string& warning : loaded_.warnings) warning = printable(warning);
     std::stable_sort(loaded_.problems.begin(), loaded_.problems.end(),
                      [](const ConfigProblem& a, const ConfigProblem& b) { return line_of(a) < line_of(b); });
     return std::move(loaded_);

@@ -141,6 +141,11 @@ void check_provider(const Desk& desk, ProviderConfig& provider, std::size_t inde
       if (!value.empty()) desk.report(path + name, key + name, in_quotes(value), "kind openai, the only one that knows it");
     }
   }
+  // They are sent as headers, and a header with a line break in it is never sent.
+  for (const auto& [name, value] : {std::pair{"organization", provider.organization}, std::pair{"project", provider.project}}) {
+    const bool one_line = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+    if (!one_line) desk.report(path + name, key + name, in_quotes(value), "printable ASCII on one line");
+  }
   check_secret(desk, provider, path, key, environment);
   check_entra(desk, provider, path, key, environment, warnings);
   check_readable(desk, path + "ca_file", key + "ca_file", provider.ca_file);

@@ -1,5 +1,7 @@
 #include "config_values.hpp"
 
+#include "core/json_scan.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -86,7 +88,28 @@ std::string format_count(std::int64_t count) {
 
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t longest = 60;
-  return '"' + std::string(text.substr(0, longest)) + (text.size() > longest ? "...\"" : "\"");
+  std::size_t size = std::min(text.size(), longest);
+  // Between characters, not within one.
+  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return '"' + std::string(text.substr(0, size)) + (size < text.size() ? "...\"" : "\"");
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t longest = 1000;
+  constexpr std::string_view digits = "0123456789abcdef";
+  const bool readable = valid_utf8(text);
+  std::string out;
+  for (const char c : text.substr(0, longest)) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u < 0x20 || u == 0x7f || (u >= 0x80 && !readable)) {
+      out.append("\\x") += digits[u >> 4];
+      out += digits[u & 15];
+    } else {
+      out += c;
+    }
+  }
+  while (text.size() > longest && !valid_utf8(out)) out.pop_back();
+  return text.size() > longest ? out + "..." : out;
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

@@ -27,6 +27,8 @@ std::string format_count(std::int64_t count);
 
 /// A value as shown in a message: in quotes, cut when it is long.
 std::string in_quotes(std::string_view text);
+/// What a terminal or a JSON document can show as it is: control characters and what is no UTF-8 as \xNN, cut when very long.
+std::string printable(std::string_view text);
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one text into the other.
 std::size_t edit_distance(std::string_view a, std::string_view b);

@@ -15,10 +15,18 @@ std::string lowered(std::string_view text) {
 }
 
 EndpointError refuse(std::string_view url, std::string_view why) {
+  constexpr std::size_t longest = 200;
   std::string message = "'";
-  message.append(url).append("' ").append(why).append("; expected something like https://host/path");
+  message.append(url.substr(0, longest))
+      .append(url.size() > longest ? "..." : "")
+      .append("' ")
+      .append(why)
+      .append("; expected something like https://host/path");
   return {std::move(message)};
 }
+
+// RFC 1035; no resolver takes more.
+constexpr std::size_t longest_host = 253;
 
 bool is_port(std::string_view text) {
   unsigned value = 0;
@@ -70,7 +78,9 @@ boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view u
   endpoint.host = lowered(bracket == std::string_view::npos ? name : name.substr(1, bracket - 1));
   endpoint.port = colon == std::string_view::npos ? default_port(endpoint.scheme) : authority.substr(colon + 1);
   if (endpoint.host.empty()) return refuse(url, "has no host");
-  if (!std::all_of(endpoint.host.begin(), endpoint.host.end(), is_host_character)) return refuse(url, "has an impossible host");
+  if (endpoint.host.size() > longest_host || !std::all_of(endpoint.host.begin(), endpoint.host.end(), is_host_character)) {
+    return refuse(url, "has an impossible host");
+  }
   if (!is_port(endpoint.port)) return refuse(url, "has an impossible port");
   if (endpoint.scheme == "http" && !is_loopback(endpoint.host)) {
     return refuse(url, "would send credentials in the clear (http:// is accepted on loopback only)");

@@ -34,6 +34,7 @@ class Refusal {
   ErrorKind kind() const {
     if (status_ / 100 == 2) return names_an_object() && says_gone() ? ErrorKind::not_found : ErrorKind::unknown;
     if (status_ == 408 || status_ >= 500) return ErrorKind::unknown;
+    if (status_ < 300) return ErrorKind::unknown;  // no status that ends a call
     if (status_ < 400) return ErrorKind::account;  // a redirect: the endpoint is not the provider's own
     if (operation_ == Operation::create_batch && says_quota()) return ErrorKind::quota;
     if (operation_ == Operation::create_batch && says_file_not_ready()) return ErrorKind::not_ready;

@@ -40,7 +40,9 @@ std::optional<std::string> hex_bytes(std::string_view text) {
   return bytes;
 }
 
-/// `10000*[`, `64M*a`, `3*{"a":`: K and M are 1024 and its square.
+std::string expanded(std::string_view text);
+
+/// `10000*[`, `64M*a`, `3*{"a":`, `12*x<CRLF>`: K and M are 1024 and its square.
 std::optional<std::string> repetition(std::string_view text) {
   std::size_t count = 0;
   const char* const end = text.data() + text.size();
@@ -49,11 +51,21 @@ std::optional<std::string> repetition(std::string_view text) {
   if (*at == 'K') count <<= 10, ++at;
   if (*at == 'M') count <<= 20, ++at;
   if (*at != '*') return std::nullopt;
-  const std::string_view piece(at + 1, static_cast<std::size_t>(end - at - 1));
+  const std::string piece = expanded({at + 1, static_cast<std::size_t>(end - at - 1)});
   std::string out;
   out.reserve(count * piece.size());
   for (std::size_t i = 0; i < count; ++i) out += piece;
   return out;
+}
+
+/// Where the `>` stands that belongs to the `<` at `open`.
+std::size_t matching(std::string_view text, std::size_t open) {
+  int depth = 0;
+  for (std::size_t at = open; at < text.size(); ++at) {
+    if (text[at] == '<') ++depth;
+    if (text[at] == '>' && --depth == 0) return at;
+  }
+  return std::string_view::npos;
 }
 
 std::string expanded(std::string_view text) {
@@ -62,7 +74,7 @@ std::string expanded(std::string_view text) {
     const auto open = text.find('<');
     out += text.substr(0, open);
     if (open == std::string_view::npos) return out;
-    const auto close = text.find('>', open);
+    const auto close = matching(text, open);
     if (close == std::string_view::npos) throw std::runtime_error("a '<' without its '>': write <LT>");
     const std::string_view inner = text.substr(open + 1, close - open - 1);
     text.remove_prefix(close + 1);
@@ -83,10 +95,11 @@ std::string_view trimmed(std::string_view text) {
 /// Up to the next blank that stands outside of `<` and `>`.
 std::string_view take_word(std::string_view& text) {
   text = trimmed(text);
-  bool inside = false;
-  const auto end = std::find_if(text.begin(), text.end(), [&inside](char c) {
-    inside = c == '<' || (inside && c != '>');
-    return !inside && (c == ' ' || c == '\t');
+  int depth = 0;
+  const auto end = std::find_if(text.begin(), text.end(), [&depth](char c) {
+    if (c == '<') ++depth;
+    if (c == '>' && depth > 0) --depth;
+    return depth == 0 && (c == ' ' || c == '\t');
   });
   const std::string_view word = text.substr(0, static_cast<std::size_t>(end - text.begin()));
   text = trimmed(text.substr(word.size()));
