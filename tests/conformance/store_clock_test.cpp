@@ -16,6 +16,11 @@ class DatabaseClock : public StoreConformance {
     last_ = asked;
     return burial;
   }
+  /// A moment later.
+  void set_clock(Milliseconds by) {
+    harness->pass(1s);
+    harness->set_clock(by);
+  }
   static void expect_near(Milliseconds measured, Milliseconds expected) {
     EXPECT_NEAR(static_cast<double>(measured.count()), static_cast<double>(expected.count()), 60'000);
   }
@@ -42,7 +47,7 @@ TEST_P(DatabaseClock, TheDeadOfAnHourThatComesAgainAreBuriedAllTheSame) {
   const Term dead = planner();
   enqueue(1);
   planned(dead);
-  harness->set_clock(-1h);
+  set_clock(-1h);
   const Burial noticed = look();
   EXPECT_EQ(noticed.replicas, 0) << "who is alive had no chance to say so yet";
   expect_near(noticed.clock_step, -1h);
@@ -63,7 +68,7 @@ TEST_P(DatabaseClock, WhatWasDueIsDueAfterItWasSetBackAndWhatWasPutOffWaitsAsLon
   wait(store.pause_deployment(term, "dep", "account", 15min, 0ms));
   enqueue(1, "waits");
   wait(store.backlog());
-  harness->set_clock(-5h);
+  set_clock(-5h);
   EXPECT_THAT(wait(store.lease(term, ShardState::planned, 5, {})), IsEmpty());
   look();
   const auto leased = wait(store.lease(term, ShardState::planned, 5, {}));
@@ -83,7 +88,7 @@ TEST_P(DatabaseClock, AnUnknownSubmissionIsNotOlderAndNotYoungerForIt) {
   look();
   const Term term = planner();
   const Shard shard = step(term, uploaded(term), Intended{});
-  harness->set_clock(-1h);
+  set_clock(-1h);
   look();
   const Shard again = leased(term, shard.id, ShardState::uploaded);
   EXPECT_GE(again.intent_age, 0ms);
@@ -96,7 +101,7 @@ TEST_P(DatabaseClock, ReturnedRequestsDoNotWaitForTheHourToPassAgain) {
   const Shard shard = finished(term, 1);
   ShardContents contents = wait(store.contents(shard.id));
   EXPECT_TRUE(settle(term, shard, contents, {{}, {returned(contents.members.at(0))}}));
-  harness->set_clock(-1h);
+  set_clock(-1h);
   EXPECT_THAT(wait(store.backlog()), IsEmpty());
   look();
   EXPECT_THAT(wait(store.backlog()), SizeIs(1));
@@ -105,7 +110,7 @@ TEST_P(DatabaseClock, ReturnedRequestsDoNotWaitForTheHourToPassAgain) {
 TEST_P(DatabaseClock, NobodyIsTakenForDeadBecauseItWasSetForward) {
   const Term quiet = join();
   look();
-  harness->set_clock(1h);
+  set_clock(1h);
   const Burial burial = look();
   EXPECT_EQ(burial.replicas, 0);
   expect_near(burial.clock_step, 1h);
@@ -117,12 +122,12 @@ TEST_P(DatabaseClock, NobodyIsTakenForDeadBecauseItWasSetForward) {
 TEST_P(DatabaseClock, ATimeInWhichNobodyLookedIsNoStep) {
   join();
   look();
-  harness->set_clock(1h);
+  set_clock(1h);
   const Burial first = harness->bury_dead(ttl);
   EXPECT_EQ(first.clock_step, 0ms);
   EXPECT_EQ(first.replicas, 1);
   join();
-  harness->set_clock(1h);
+  set_clock(1h);
   const Burial paused = harness->bury_dead(ttl, harness->now() - 2h);
   EXPECT_EQ(paused.clock_step, 0ms);
   EXPECT_EQ(paused.replicas, 1);

@@ -24,7 +24,7 @@ struct Prompt {
   std::string job = "default";
   std::string key;  ///< "" for none
   int priority = 0;
-  /// From when the harness was made, plus what has passed since; may be negative.
+  /// From now; may be negative.
   std::optional<Milliseconds> deadline_in;
   std::string body = R"({"n":1})";
 };

@@ -15,8 +15,8 @@ TEST_P(Settling, WritesTheAnswersBesideTheRequests) {
   const Shard shard = finished(term, 4);
   ShardContents contents = wait(store.contents(shard.id));
   const auto ids = undecided(contents);
-  const std::string response = R"({"n": 9007199254740993, "z": "\u0000 "})"
-                               "\xE4\xBD\xA0";
+  const std::string response = R"({"n": 9007199254740993, "z": "\u0000 )"
+                               "\xE4\xBD\xA0\"}";
   Settlement bare;
   bare.request = ids[2];
   bare.outcome = Outcome::cancelled;
