@@ -7,6 +7,10 @@ namespace batchd::simulation {
 
 FakeCloud::FakeCloud(std::function<Milliseconds()> now, Dice dice, CloudSettings settings)
     : now_(std::move(now)), dice_(dice), settings_(std::move(settings)) {
+  std::string letters;
+  for (int i = 0; i < 3; ++i) letters += static_cast<char>('a' + dice_.between(0, 25));
+  batch_prefix_ = "batch_" + letters;
+  files_ = Files("file-" + letters);
   for (const auto& [name, limit] : settings_.deployments) ledger_.deployments[name].limit = limit;
   // Named as much like ours as possible: an instance that begins like ours, the same shards, our word in other places.
   for (int i = 0; i < settings_.foreign_batches; ++i) {
@@ -81,6 +85,8 @@ void FakeCloud::calm() {
   }
   for (CloudBatch& batch : batches_) {
     if (batch.vanishes > now()) batch.vanishes = never;
+    BatchEntry& entry = ledger_.batches[static_cast<std::size_t>(&batch - batches_.data())];
+    if (entry.lost_from > now()) entry.lost_from = never;
     batch.output_taken = batch.output_unseen = batch.cancel_ignored = batch.input_needed = false;
   }
   for (const std::size_t index : live_) {
@@ -104,8 +110,7 @@ BatchId FakeCloud::add_foreign_batch(std::map<std::string, std::string> metadata
   batch.foreign = true;
   batch.accepted = now();
   batch.validated = now();
-  batch.shown.id.value = "batch_";
-  batch.shown.id.value += std::to_string(batches_.size());
+  batch.shown.id.value = batch_prefix_ + std::to_string(batches_.size());
   batch.shown.input_file_id = input;
   batch.shown.created_at = (now() + settings_.clock_skew).count() / 1000;
   batch.shown.metadata = std::move(metadata);
@@ -139,12 +144,22 @@ void FakeCloud::cancel_by_hand(const BatchId& id) {
 
 void FakeCloud::delete_by_hand(const FileId& id) {
   settle();
-  if (CloudFile* file = files_.find(id)) lose(*file);
+  CloudFile* file = files_.find(id);
+  if (!file) return;
+  lose(*file);
+  for (BatchEntry& entry : ledger_.batches) {
+    const CloudBatch& batch = batches_[static_cast<std::size_t>(&entry - ledger_.batches.data())];
+    if (batch.shown.output_file_id == id) entry.lost_from = std::min(entry.lost_from, now());
+  }
 }
 
 void FakeCloud::vanish(const BatchId& id) {
   settle();
-  if (CloudBatch* batch = find(id)) batch->vanishes = now();
+  CloudBatch* batch = find(id);
+  if (!batch) return;
+  batch->vanishes = now();
+  BatchEntry& entry = ledger_.batches[static_cast<std::size_t>(batch - batches_.data())];
+  entry.lost_from = std::min(entry.lost_from, now());
 }
 
 const Ledger& FakeCloud::ledger() {

@@ -98,7 +98,7 @@ class FakeCloud {
   template <class Page, class Entry>
   ProviderResult<Page> page(const std::optional<std::string>& after, std::size_t count, std::size_t first, Entry entry);
   /// Where a list goes on after that cursor.
-  std::size_t position(const std::optional<std::string>& after, std::size_t count, const char* prefix) const;
+  std::size_t position(const std::optional<std::string>& after, std::size_t count, const std::string& prefix) const;
 
   ProviderResult<RemoteFile> take_file(std::string content, const std::string& filename);
   void draw_processing(CloudFile& file);
@@ -132,6 +132,7 @@ class FakeCloud {
   std::function<Milliseconds()> now_;
   Dice dice_;
   CloudSettings settings_;
+  std::string batch_prefix_;  ///< of ids: no other account gives out the same
   Files files_;
   std::vector<CloudBatch> batches_;  ///< the n-th is ledger_.batches[n]
   std::vector<std::size_t> live_;    ///< of ours

@@ -48,7 +48,7 @@ ProviderResult<Batch> FakeCloud::retrieve_batch(const BatchId& id) {
 
 ProviderResult<BatchPage> FakeCloud::list_batches(const std::optional<std::string>& after) {
   const auto effect = [&]() -> ProviderResult<BatchPage> {
-    const std::size_t first = position(after, batches_.size(), "batch_");
+    const std::size_t first = position(after, batches_.size(), batch_prefix_);
     if (strikes(CloudFault::page_inserts)) add_foreign_batch({});
     const auto entry = [this](BatchPage& page, std::size_t index) -> const std::string* {
       const CloudBatch& batch = batches_[index];
@@ -76,7 +76,7 @@ ProviderResult<Batch> FakeCloud::cancel_batch(const BatchId& id) {
   return call<Batch>(effect);
 }
 
-std::size_t FakeCloud::position(const std::optional<std::string>& after, std::size_t count, const char* prefix) const {
+std::size_t FakeCloud::position(const std::optional<std::string>& after, std::size_t count, const std::string& prefix) const {
   if (!after) return 0;
   const std::size_t name = after->find_first_not_of('+');
   const auto number = name == std::string::npos ? std::nullopt : number_of(std::string_view(*after).substr(name), prefix);
@@ -85,7 +85,7 @@ std::size_t FakeCloud::position(const std::optional<std::string>& after, std::si
 }
 
 CloudBatch* FakeCloud::find(const BatchId& id) {
-  const auto number = number_of(id.value, "batch_");
+  const auto number = number_of(id.value, batch_prefix_);
   if (!number || *number >= batches_.size()) return nullptr;
   CloudBatch& batch = batches_[*number];
   return batch.shown.id == id && now() < batch.vanishes ? &batch : nullptr;
@@ -145,7 +145,7 @@ std::size_t FakeCloud::enter(const NewBatch& order, const CloudFile& file) {
   CloudBatch& batch = batches_.emplace_back();
   batch.input = file.input;
   batch.accepted = now();
-  batch.shown.id.value = "batch_" + std::to_string(index);
+  batch.shown.id.value = batch_prefix_ + std::to_string(index);
   batch.shown.input_file_id = order.input_file_id;
   batch.shown.created_at = (now() + settings_.clock_skew).count() / 1000;
   batch.shown.metadata = order.metadata;
@@ -164,6 +164,7 @@ std::size_t FakeCloud::enter(const NewBatch& order, const CloudFile& file) {
   entry.tokens = file.input->tokens;
   entry.lines = batch.counts.total;
   entry.accepted = now();
+  entry.lost_from = batch.vanishes;
   entry.listed_from = now() + within(settings_.list_lag);
   if (strikes(CloudFault::listed_late)) entry.listed_from = now() + within(settings_.late_listing);
   entry.listed_surely = entry.listed_from + within(settings_.list_flicker);

@@ -61,7 +61,7 @@ ProviderResult<void> FakeCloud::delete_file(const FileId& id) {
 
 ProviderResult<FilePage> FakeCloud::list_files(const std::optional<std::string>& after) {
   const auto effect = [&]() -> ProviderResult<FilePage> {
-    const std::size_t first = position(after, files_.all().size(), "file-");
+    const std::size_t first = position(after, files_.all().size(), files_.prefix());
     if (strikes(CloudFault::page_inserts)) add_foreign_file("notes.jsonl");
     const auto entry = [this](FilePage& page, std::size_t index) -> const std::string* {
       const CloudFile& file = files_.all()[index];

@@ -61,6 +61,11 @@ std::optional<std::vector<BatchError>> FakeCloud::draw_refusal(const CloudBatch&
     one[0] = {"token_limit_exceeded", "The enqueued token limit is reached.", std::nullopt};
     return one;
   }
+  if (strikes(CloudFault::account_failed)) {
+    const bool gone = dice_.flip(0.5);
+    one[0] = {gone ? "model_not_found" : "billing_hard_limit_reached", "The account cannot run this.", std::nullopt};
+    return one;
+  }
   if (!strikes(CloudFault::validation_failed)) return std::nullopt;
   if (dice_.flip(0.5)) return std::vector<BatchError>();
   one[0] = {"internal_error", "Something went wrong.", std::nullopt};
@@ -134,7 +139,11 @@ void FakeCloud::finish(std::size_t index) {
   if (settings_.release_lag.most.count() > 0) {
     lagging_.push_back({batch.over + within(settings_.release_lag), entry.deployment, entry.tokens});
   }
-  if (!batch.output.empty() && !batch.no_output) batch.shown.output_file_id = publish(batch, batch.output, true);
+  if (batch.no_output) entry.lost_from = std::min(entry.lost_from, batch.over);
+  if (!batch.output.empty() && !batch.no_output) {
+    batch.shown.output_file_id = publish(batch, batch.output, true);
+    entry.lost_from = std::min(entry.lost_from, files_.all().back().gone_from);
+  }
   // Azure has an error file even when there is nothing in it.
   const bool empty_one = settings_.limits.wait_for_processed && batch.end == BatchStatus::completed;
   if (!batch.failures.empty() || empty_one) batch.shown.error_file_id = publish(batch, batch.failures, false);

@@ -81,7 +81,9 @@ TEST_F(FakeProviderTest, DoesNotKnowWhatWasLostOnTheWayAndItMayArriveLater) {
   ASSERT_EQ(bench_.cloud.ledger().batches.size(), 1u);
   EXPECT_EQ(bench_.cloud.ledger().batches[0].accepted, bench_.now);
   EXPECT_EQ(bench_.cloud.files(), 2u);
-  EXPECT_EQ(bench_.content(FileId{"file-1"}), bench_.lines(3));
+  const auto files = Bench::must(bench_.cloud.list_files(std::nullopt)).files;
+  EXPECT_EQ(files.at(0).filename, "batchd-i-2-1.jsonl");
+  EXPECT_EQ(bench_.content(files.at(0).id), bench_.lines(3));
 }
 
 TEST_F(FakeProviderTest, DoesNotMakeABatchLateOfAFileThatWasDeletedMeanwhile) {

@@ -25,6 +25,7 @@ enum class CloudFault : unsigned char {
   listed_late,          ///< it shows up in the list only after `late_listing`, longer than anybody looks for it
   quota_failed,         ///< accepted, and failed while validating with token_limit_exceeded, room or not
   validation_failed,    ///< failed while validating for no reason of the file's
+  account_failed,       ///< failed while validating because the deployment or the credit is gone
   stuck_validating,     ///< validates for `stuck`
   stuck_finalizing,     ///< finalizes for `stuck`
   expires,              ///< ends `expired` with a share of the answers

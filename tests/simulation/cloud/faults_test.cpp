@@ -1,5 +1,6 @@
 // Every fault that the cloud knows does what it says: what it shows is not there without it, and is there with it.
 #include "core/output_line.hpp"
+#include "core/refusal.hpp"
 #include "simulation/cloud/bench.hpp"
 
 #include <gtest/gtest.h>
@@ -146,6 +147,11 @@ const std::map<CloudFault, Shows>& scenarios() {
          const Batch batch = b.ran();
          return batch.status == BatchStatus::failed && b.cloud.ledger().runs.empty() &&
                 (batch.errors.empty() || batch.errors[0].code == "internal_error");
+       }},
+      {CloudFault::account_failed,
+       [](Bench& b) {
+         const Batch batch = b.ran();
+         return batch.status == BatchStatus::failed && fault_of(batch) == Fault::account && b.cloud.ledger().runs.empty();
        }},
       {CloudFault::stuck_validating,
        [](Bench& b) {

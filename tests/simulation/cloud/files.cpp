@@ -130,17 +130,16 @@ const char* CloudFile::status(Milliseconds now) const {
 }
 
 CloudFile& Files::add(CloudFile file, Milliseconds created, Milliseconds skew) {
-  file.shown.id.value = "file-";
-  file.shown.id.value += std::to_string(files_.size());
+  file.shown.id.value = prefix_ + std::to_string(files_.size());
   file.shown.created_at = (created + skew).count() / 1000;
   return files_.emplace_back(std::move(file));
 }
 
 CloudFile* Files::find(const FileId& id) {
   const std::string& text = id.value;
-  if (!text.starts_with("file-")) return nullptr;
+  if (!text.starts_with(prefix_)) return nullptr;
   std::size_t number = 0;
-  const auto [end, error] = std::from_chars(text.data() + 5, text.data() + text.size(), number);
+  const auto [end, error] = std::from_chars(text.data() + prefix_.size(), text.data() + text.size(), number);
   if (error != std::errc{} || number >= files_.size() || files_[number].shown.id != id) return nullptr;
   return &files_[number];
 }

@@ -57,6 +57,11 @@ struct CloudFile {
 
 class Files {
  public:
+  Files() = default;
+  /// Ids are that prefix and a number.
+  explicit Files(std::string prefix) : prefix_(std::move(prefix)) {}
+
+  const std::string& prefix() const { return prefix_; }
   CloudFile& add(CloudFile file, Milliseconds created, Milliseconds skew);
   /// Whether it still exists or not; nullptr for an id that was never given out.
   CloudFile* find(const FileId& id);
@@ -65,6 +70,7 @@ class Files {
   const std::vector<CloudFile>& all() const { return files_; }
 
  private:
+  std::string prefix_;
   std::vector<CloudFile> files_;
 };
 

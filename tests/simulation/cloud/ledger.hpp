@@ -42,7 +42,10 @@ struct BatchEntry {
   std::optional<Milliseconds> first_listed;  ///< when a list first did
   std::optional<Milliseconds> over;          ///< when it reached its end
   BatchStatus end = BatchStatus::unknown;    ///< which one
-  std::size_t first_run = 0;                 ///< its runs are runs[first_run] to runs[first_run + ran - 1]
+  /// From when on its answers are out of reach by no doing of the caller: it vanishes, it never names its output file, or
+  /// somebody else deletes that.
+  Milliseconds lost_from{INT64_MAX};
+  std::size_t first_run = 0;  ///< its runs are runs[first_run] to runs[first_run + ran - 1]
   std::size_t ran = 0;
 };
 

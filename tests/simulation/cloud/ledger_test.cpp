@@ -273,9 +273,38 @@ TEST(Cloud, KnowsWhichAnswersCanStillBeRead) {
   bench.pass_a_batch();
   const auto& runs = bench.cloud.ledger().runs;
   ASSERT_EQ(runs.size(), 20u);
+  EXPECT_EQ(bench.cloud.ledger().batches[0].lost_from, never);
   bench.cloud.delete_by_hand(bench.batch(first).output_file_id.value());
   bench.cloud.vanish(second);
   for (const LineRun& run : runs) EXPECT_FALSE(bench.cloud.readable(run));
+  for (const BatchEntry& batch : bench.cloud.ledger().batches) EXPECT_EQ(batch.lost_from, bench.now);
+}
+
+TEST(Cloud, DoesNotCallAnswersLostThatTheirOwnerHasDeleted) {
+  Bench bench;
+  const Batch batch = bench.ran();
+  bench.cloud.delete_file(batch.output_file_id.value());
+  EXPECT_FALSE(bench.cloud.readable(bench.cloud.ledger().runs.at(0)));
+  EXPECT_EQ(bench.cloud.ledger().batches[0].lost_from, never);
+}
+
+TEST(Cloud, TellsFromWhenOnAnswersAreLost) {
+  for (const CloudFault fault : {CloudFault::vanishes, CloudFault::no_output, CloudFault::output_taken}) {
+    CloudSettings settings = CloudSettings::azure_like();
+    settings.faults[fault] = 1;
+    Bench bench(settings);
+    bench.create();
+    bench.pass(24h);
+    const BatchEntry& entry = bench.cloud.ledger().batches.at(0);
+    EXPECT_GE(entry.lost_from, entry.accepted) << to_string(fault);
+    EXPECT_LT(entry.lost_from, bench.now) << to_string(fault);
+  }
+}
+
+TEST(Cloud, GivesOutIdsThatNoOtherAccountHas) {
+  Bench one(CloudSettings::azure_like(), 1), other(CloudSettings::azure_like(), 2);
+  EXPECT_NE(one.create(), other.create());
+  EXPECT_NE(one.upload(one.lines(1)), other.upload(other.lines(1)));
 }
 
 TEST(Cloud, ShowsALateBatchToSomeReadersBeforeOthers) {

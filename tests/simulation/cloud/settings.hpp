@@ -33,7 +33,8 @@ struct CloudSettings {
   int foreign_files = 0;        ///< and as many files more
   Tokens foreign_tokens = 0;    ///< what others hold of each deployment's quota
 
-  /// Enqueued-token limits; a line for another deployment fails the batch with model_not_found. Empty: any name, no limit.
+  /// Enqueued-token limits of whatever lines name as their model, a deployment or a model; a line for another one fails the batch
+  /// with model_not_found. Empty: any name, no limit.
   std::map<std::string, Tokens> deployments;
   double late_quota = 0;  ///< chance that a batch without room is accepted, and failed when it has validated; else refused
   Span release_lag;       ///< a batch that is over still counts for so long when there is no room
