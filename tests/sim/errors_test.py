@@ -2,6 +2,7 @@
 import email.utils
 import http.client
 import json
+import tempfile
 import socket
 import time
 import unittest
@@ -42,6 +43,14 @@ class Styles(SimTest):
         self.sim.fault(operation="create_batch", fault="respond_after", status=418, body="short and stout")
         answer = api.create(api.uploaded(api.line()))
         self.assertEqual((418, b"short and stout", 1), (answer.status, answer.body, self.sim.ledger()["batches_created"]))
+
+    def test_any_bytes_can_be_an_answer(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"\xff\0{")
+            file.flush()
+            self.sim.fault(operation="list", fault="respond", status=200, body_file=file.name)
+            answer = Api(self.sim, "openai").call("GET", "/batches")
+        self.assertEqual((200, b"\xff\0{"), (answer.status, answer.body))
 
     def test_nonsense_is_refused(self):
         for rule in ({"style": "x"}, {"status": 99}, {"headers": []}, {"at": -1}, {"retry_after": "in a while"}):

@@ -7,6 +7,8 @@
 #include <boost/json/serialize.hpp>
 
 #include <ctime>
+#include <fstream>
+#include <iterator>
 
 namespace sim {
 namespace {
@@ -42,8 +44,17 @@ Reply broken(bool hang) {
   return reply;
 }
 
-/// Whatever the fault's `status` and `body` say.
+/// Whatever the fault's `status` and `body` say, or the bytes of its `body_file`.
 Reply response(const Fault& fault, const Call& call) {
+  if (!fault.body_file.empty()) {
+    std::ifstream file(fault.body_file, std::ios::binary);
+    Reply reply;
+    reply.status = fault.status;
+    reply.body.assign(std::istreambuf_iterator<char>(file), {});
+    reply.content_type = "application/octet-stream";
+    add_headers(reply, fault);
+    return reply;
+  }
   if (!fault.body) return failure(fault, call, fault.status, "internalFailure", "This answer was asked for.");
   Reply reply;
   reply.status = fault.status;

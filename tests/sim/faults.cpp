@@ -83,6 +83,7 @@ std::optional<std::string> read_fault_member(std::string_view key, const boost::
   if (key == "details") return fault.details = text_of(member), std::nullopt;
   if (key == "style") return read_style(member, fault);
   if (key == "body") return fault.body = member, std::nullopt;
+  if (key == "body_file") return fault.body_file = text_of(member), std::nullopt;
   if (key == "at" && member.is_int64() && member.get_int64() >= 0)
     return fault.at = static_cast<std::uint64_t>(member.get_int64()), std::nullopt;
   if (key == "status" && member.is_int64() && member.get_int64() >= 200 && member.get_int64() <= 599)

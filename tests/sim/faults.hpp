@@ -31,6 +31,7 @@ struct Fault {
   std::optional<std::uint64_t> at;  ///< byte of the body
   int status = 500;
   std::optional<boost::json::value> body;
+  std::string body_file;  ///< instead: a file whose bytes are the body
   std::string style;
   std::string state;  ///< of a file
   std::string details;
