@@ -244,7 +244,8 @@ void FakeCloud::answer_line(CloudBatch& batch, const InputLine& line, LineRun& r
 void FakeCloud::append_foreign(CloudBatch& batch, const InputLine& line) {
   InputLine other = line;
   ++other.prompt;  // whoever takes it has an answer to another prompt
-  const CustomId ids[] = {{RequestId{line.id.request.value + 1'000'000}, 1}, {line.id.request, line.id.attempt + 1}};
+  // Nobody ever sends these, so that no reader may take them however long it waits.
+  const CustomId ids[] = {{RequestId{line.id.request.value + 1'000'000}, 1}, {line.id.request, line.id.attempt + 1'000}};
   const auto kind = static_cast<std::size_t>(dice_.between(0, 2));
   const std::string id = kind < 2 ? to_string(ids[kind]) : "request-" + line.custom_id;
   append_answer(batch.output, id, batch.input->deployment, other, ledger_.runs.size());
