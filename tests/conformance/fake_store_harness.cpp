@@ -11,7 +11,7 @@ namespace {
 
 using simulation::FakeDatabase;
 
-/// Stands still but for what the harness lets pass, and what somebody sleeps.
+/// Stands still but for what the harness lets pass, what calls take, and what somebody sleeps.
 class HarnessClock final : public Clock {
  public:
   TimePoint now() const override { return TimePoint{} + time; }
@@ -25,6 +25,21 @@ class HarnessClock final : public Clock {
   }
 
   Milliseconds time = std::chrono::hours{24 * 365};
+};
+
+/// A millisecond each way, so that what happens later is later.
+class HarnessWire final : public simulation::Wire {
+ public:
+  explicit HarnessWire(HarnessClock& clock) : clock_(clock) {}
+  Task<simulation::Passage> there(std::string_view) override { return pass(); }
+  Task<simulation::Passage> back(std::string_view) override { return pass(); }
+
+ private:
+  Task<simulation::Passage> pass() {
+    clock_.time += Milliseconds{1};
+    co_return simulation::Passage::through;
+  }
+  HarnessClock& clock_;
 };
 
 template <class Id>
@@ -65,7 +80,11 @@ class FakeStoreHarness final : public StoreHarness {
 
   std::vector<RequestId> enqueue(const std::vector<Prompt>& prompts) override {
     std::vector<simulation::NewRequest> requests;
-    for (const Prompt& p : prompts) requests.push_back({p.model, p.body, p.endpoint, p.job, p.key, p.priority, p.deadline_in});
+    const Milliseconds calls_took = clock_.time - began_ - passed_;
+    for (const Prompt& p : prompts) {
+      requests.push_back({p.model, p.body, p.endpoint, p.job, p.key, p.priority, p.deadline_in});
+      if (p.deadline_in) *requests.back().deadline_in -= calls_took;
+    }
     const std::int64_t notified = database_.notifications();
     std::vector<RequestId> ids = database_.enqueue(requests);
     tell_if_notified(notified);
@@ -97,11 +116,13 @@ class FakeStoreHarness final : public StoreHarness {
     order([&] { return database_.adopt(); });
   }
 
-  void pass(Milliseconds time) override { clock_.time += time; }
+  void pass(Milliseconds time) override {
+    clock_.time += time;
+    passed_ += time;
+  }
   void set_clock(Milliseconds by) override { database_.step_clock(by); }
   std::chrono::steady_clock::time_point now() override { return clock_.now(); }
   Burial bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) override {
-    clock_.time += Milliseconds{1};  // as it does where calls take time
     return wait(stores_[0].bury_dead(ttl, last));
   }
   void backup() override { backup_.emplace(database_); }
@@ -133,10 +154,12 @@ class FakeStoreHarness final : public StoreHarness {
   }
 
   HarnessClock clock_;
+  const Milliseconds began_ = clock_.time;
+  Milliseconds passed_{0};
   simulation::Dice dice_{1};
   FakeDatabase database_{[this] { return clock_.time; }, dice_};
   std::optional<FakeDatabase> backup_;
-  simulation::DirectWire wire_;
+  HarnessWire wire_{clock_};
   std::array<simulation::FakeStore, 2> stores_{simulation::FakeStore(database_, wire_, clock_),
                                                simulation::FakeStore(database_, wire_, clock_)};
 };

@@ -165,7 +165,10 @@ bool FakeDatabase::record_stray(std::string_view provider, StrayKind kind, const
   row.found_at = server_->clock();
   first_time(row.over_at, stray.over, row.found_at);
   first_time(row.done_at, kind != StrayKind::duplicate, row.found_at);
-  strays_.push_back(std::move(row));
+  // In the order of found_at, which a clock that was set back makes another one than that of the calls.
+  const auto place = std::upper_bound(strays_.begin(), strays_.end(), row.found_at,
+                                      [](Instant at, const StrayRow& other) { return at < other.found_at; });
+  strays_.insert(place, std::move(row));
   return true;
 }
 
@@ -189,7 +192,7 @@ std::vector<Stray> FakeDatabase::open_strays(std::string_view provider) const {
   std::vector<Stray> strays;
   if (has_moved()) return strays;
   const Instant now = server_->clock();
-  for (const StrayRow& row : strays_) {  // in the order in which they were found
+  for (const StrayRow& row : strays_) {
     if (row.provider != provider || row.kind != StrayKind::duplicate || row.done_at) continue;
     if (strays.size() == strays_most) break;
     strays.push_back(shown(row, now));
