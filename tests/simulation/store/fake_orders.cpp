@@ -39,9 +39,7 @@ std::int64_t FakeDatabase::cancel_returned(const std::vector<RequestId>& ids, bo
     forget_wish(*row);
     ++gone;
   }
-  for (const auto& [flow, counts] : counted) {
-    if (flows_[flow].known) announce(flow, counts);
-  }
+  for (const auto& [flow, counts] : counted) announce(flow, counts);
   return gone;
 }
 
