@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <deque>
 #include <functional>
+#include <set>
 #include <sstream>
 
 namespace batchd::conformance {
@@ -99,7 +100,7 @@ std::string describe(const DeploymentLoad& d) {
 
 std::string describe(const Flow& f) {
   return Text(f.lane.model, f.lane.endpoint, f.job, f.priority, f.requests, f.bytes, f.returned, about(f.waiting),
-              f.deadline_in.has_value(), f.deadline_in ? about(*f.deadline_in) / 2 : 0)
+              f.deadline_in.has_value())
       .str();
 }
 
@@ -303,17 +304,21 @@ class Twins {
 
   void enqueue() {
     std::vector<Prompt> prompts(static_cast<std::size_t>(roll(4) + 1));
+    const bool is_other = dice_.flip(0.1);
     for (Prompt& p : prompts) {
       p.job = job();
       p.priority = dice_.flip(0.2) ? 1 : 0;
-      if (dice_.flip(0.1)) p.model = "other";
+      if (is_other) p.model = "other";
       if (dice_.flip(0.2)) p.key = "k" + std::to_string(roll(5));
       if (dice_.flip(0.1)) p.deadline_in = Milliseconds(minutes_[static_cast<std::size_t>(roll(3))]);
       p.body = R"({"n":)" + std::to_string(roll(100'000)) + "}";
     }
     both("enqueue " + std::to_string(prompts.size()), [&](Side& s) {
       Text text;
-      for (const RequestId id : s.harness->enqueue(prompts)) text(id);
+      for (const RequestId id : s.harness->enqueue(prompts)) {
+        text(id);
+        if (is_other) others_.insert(id);
+      }
       return text.str();
     });
   }
@@ -325,7 +330,7 @@ class Twins {
     return flows;
   }
   static std::tuple<int, std::string, std::string, std::int64_t, std::int64_t, Bytes> order_of(const Flow& f) {
-    return {-f.priority, f.lane.model, f.job, f.deadline_in ? about(*f.deadline_in) / 2 : 99'999, f.requests, f.bytes};
+    return {-f.priority, f.lane.model, f.job, f.deadline_in.value_or(Milliseconds::max()).count(), f.requests, f.bytes};
   }
 
   void plan() {
@@ -544,7 +549,10 @@ class Twins {
     suspicion(shard);
   }
 
+  /// Of a refused shard only; of another one the port says nothing.
   void suspicion(ShardId shard) {
+    const auto is_refused = [shard](const ShardRow& row) { return row.id == shard && row.finish_reason == "refused"; };
+    if (std::none_of(picture_.shards.begin(), picture_.shards.end(), is_refused)) return;
     both("suspicion " + std::to_string(shard.value), [&](Side& s) {
       const Suspicion found = s.wait(s.harness->store(0).suspicion(shard));
       return Text(static_cast<int>(found.trial), found.halved, found.lane_works, found.other_suspect).str();
@@ -697,6 +705,7 @@ class Twins {
     found.tokens = roll(60);
     std::set<RequestId> lines;
     for (int n = roll(5); n >= 0; --n) lines.insert(some_request());
+    std::erase_if(lines, [this](RequestId id) { return others_.contains(id); });  // a batch is of one lane
     for (const RequestId id : lines) found.lines.push_back({id, roll(2) + 1});
     const std::size_t term = some_term();
     both("bind_found " + found.batch.value + " of " + found.provider + " by " + std::to_string(term), [&](Side& s) {
@@ -801,7 +810,8 @@ class Twins {
   const std::vector<std::int64_t> minutes_{60'000, 120'000, 300'000, -60'000};
   Dice dice_;
   Side sides_[2];
-  Picture picture_;  ///< after the last step
+  Picture picture_;             ///< after the last step
+  std::set<RequestId> others_;  ///< requests of another model
   std::int64_t next_number_ = 1'000;
   bool has_backup_ = false;
   std::deque<std::string> told_;
