@@ -22,7 +22,7 @@ namespace {
 using simulation::Dice;
 using namespace std::chrono_literals;
 
-constexpr int steps = 120;
+constexpr int steps = 100;
 /// Whatever passes, and whatever is put off, is whole minutes: what PostgreSQL's own clock adds to them is less.
 constexpr Milliseconds minute{60'000};
 
@@ -820,7 +820,7 @@ class Twins {
 };
 
 TEST(StoreTwins, TheFakeDoesWhatPostgreSqlDoes) {
-  int seeds = 12;
+  int seeds = 4;
   std::uint64_t first = 1;
   if (const char* const asked = std::getenv("BATCHD_TWINS")) {
     const std::string text = asked;
