@@ -300,22 +300,4 @@ bool is_loopback_endpoint(std::string_view endpoint) {
   return parsed.has_value() && is_loopback(parsed->host);
 }
 
-std::string redact_url(std::string_view url) {
-  std::string out(url);
-  if (const auto scheme = out.find("://"); scheme != std::string::npos) {
-    const auto start = scheme + 3;
-    const auto at = out.find('@', start);
-    const auto colon = out.find(':', start);
-    if (at != std::string::npos && colon < at) out.replace(colon + 1, at - colon - 1, "***");
-  }
-  for (std::size_t at = 0; (at = out.find("password=", at)) != std::string::npos;) {
-    at += std::string_view("password=").size();
-    const bool quote = at < out.size() && out[at] == '\'';
-    auto end = quote ? out.find('\'', at + 1) : out.find_first_of(" &", at);
-    if (quote && end != std::string::npos) ++end;
-    out.replace(at, (end == std::string::npos ? out.size() : end) - at, "***");
-  }
-  return out;
-}
-
 }  // namespace batchd

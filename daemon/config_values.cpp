@@ -91,7 +91,7 @@ std::string in_quotes(std::string_view text) {
   std::size_t size = std::min(text.size(), longest);
   // Between characters, not within one.
   while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return '"' + std::string(text.substr(0, size)) + (size < text.size() ? "...\"" : "\"");
+  return '"' + printable(text.substr(0, size)) + (size < text.size() ? "...\"" : "\"");
 }
 
 std::string printable(std::string_view text) {

@@ -25,7 +25,7 @@ std::string format_duration(Milliseconds value);
 std::string format_size(std::int64_t bytes);
 std::string format_count(std::int64_t count);
 
-/// A value as shown in a message: in quotes, cut when it is long.
+/// A value as shown in a message: in quotes, printable, cut when it is long.
 std::string in_quotes(std::string_view text);
 /// What a terminal or a JSON document can show as it is: control characters and what is no UTF-8 as \xNN, cut when very long.
 std::string printable(std::string_view text);

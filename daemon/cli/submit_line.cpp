@@ -72,7 +72,9 @@ std::optional<std::string> read_submit_line(std::string_view line, const SubmitD
   if (!valid_utf8(line)) return "not valid UTF-8";
   const auto first = line.find_first_not_of(" \t");
   if (first == std::string_view::npos) return "an empty line";
-  line = line.substr(first, line.find_last_not_of(" \t") + 1 - first);
+  line.remove_prefix(first);
+  // A carriage return more than the line's own is no part of the body either.
+  line.remove_suffix(line.size() - (line.find_last_not_of(" \t\r") + 1));
   if (!valid_json(line)) return "not valid JSON";
   if (!is_json_object(line)) return "not a JSON object";
   const auto members = scan(line);

@@ -34,6 +34,13 @@ bool is_port(std::string_view text) {
   return ec == std::errc{} && end == text.data() + text.size() && value > 0 && value < 65536;
 }
 
+/// "0" to "255", in the one spelling that means the same to every resolver.
+bool is_octet(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return ec == std::errc{} && end == text.data() + text.size() && value < 256 && (text.size() == 1 || text.front() != '0');
+}
+
 bool is_host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':';
 }
@@ -53,9 +60,15 @@ std::string Endpoint::authority() const {
 
 bool is_loopback(std::string_view host) {
   if (host == "localhost" || host == "::1" || host == "[::1]") return true;
-  // 127.a.b.c and nothing that merely begins like it, such as 127.0.0.1.example.com
-  if (!host.starts_with("127.") || host.find_first_not_of("0123456789.") != std::string_view::npos) return false;
-  return std::count(host.begin(), host.end(), '.') == 3;
+  // 127.a.b.c and nothing that merely begins like it, such as 127.0.0.1.example.com or 127.0.0.999: those are names, and a name
+  // leads wherever its owner likes.
+  if (!host.starts_with("127.")) return false;
+  for (int dots = 3; dots >= 0; --dots) {
+    const auto end = std::min(host.find('.'), host.size());
+    if (!is_octet(host.substr(0, end)) || (dots > 0) == (end == host.size())) return false;
+    host.remove_prefix(std::min(end + 1, host.size()));
+  }
+  return true;
 }
 
 boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view url) {
@@ -73,6 +86,8 @@ boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view u
 
   const auto bracket = authority.starts_with('[') ? authority.find(']') : std::string_view::npos;
   if (authority.starts_with('[') && bracket == std::string_view::npos) return refuse(url, "has an unclosed '['");
+  const auto behind = bracket == std::string_view::npos ? std::string_view{} : authority.substr(bracket + 1);
+  if (!behind.empty() && !behind.starts_with(':')) return refuse(url, "has something between ']' and its port");
   const auto colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   const std::string_view name = authority.substr(0, colon);
   endpoint.host = lowered(bracket == std::string_view::npos ? name : name.substr(1, bracket - 1));
@@ -87,7 +102,9 @@ boost::system::result<Endpoint, EndpointError> parse_endpoint(std::string_view u
   }
   std::string_view path = rest.substr(slash);
   while (path.ends_with('/')) path.remove_suffix(1);
-  if (path.find_first_of(" \t\r\n") != std::string_view::npos) return refuse(url, "has a blank in its path");
+  // It goes into the first line of every request.
+  const auto graphic = [](char c) { return c > ' ' && c < 0x7f; };
+  if (!std::all_of(path.begin(), path.end(), graphic)) return refuse(url, "has a blank or an unprintable character in its path");
   endpoint.path = path;
   return endpoint;
 }

@@ -57,8 +57,8 @@ std::optional<std::vector<IdRange>> parse_multirange(std::string_view text) {
     if (first_error != std::errc{} || mid == end || *mid != ',') return std::nullopt;
     const auto [stop, last_error] = std::from_chars(mid + 1, end, range.last);
     if (last_error != std::errc{} || stop == end || *stop != ')') return std::nullopt;
+    if (range.last <= range.first) return std::nullopt;
     --range.last;  // the canonical form excludes its upper bound
-    if (range.last < range.first) return std::nullopt;
     ranges.push_back(range);
     at = stop + 1;
   }

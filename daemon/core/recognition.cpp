@@ -11,8 +11,8 @@ std::optional<Number> number_in(const std::map<std::string, std::string>& metada
   if (found == metadata.end()) return std::nullopt;
   Number value = 0;
   const std::string& text = found->second;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value <= 0) return std::nullopt;
+  const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
+  if (error != std::errc{} || value <= 0 || std::to_string(value) != text) return std::nullopt;
   return value;
 }
 

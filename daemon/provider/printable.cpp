@@ -40,6 +40,13 @@ void truncate_utf8(std::string& text, std::size_t size) {
   text.resize(size);
 }
 
+/// Where the text was cut a secret may have been cut too: what could be its beginning goes.
+void drop_beginning_of(std::string_view secret, std::string& text) {
+  for (std::size_t size = std::min(secret.size(), text.size()); size > 0; --size) {
+    if (std::string_view(text).ends_with(secret.substr(0, size))) return text.resize(text.size() - size);
+  }
+}
+
 }  // namespace
 
 std::string storable_text(std::string text) {
@@ -54,6 +61,7 @@ std::string storable_text(std::string text) {
 std::string printable_message(std::string_view text, std::string_view secret) {
   std::string considered(text.substr(0, max_considered + 1));
   truncate_utf8(considered, max_considered);
+  if (considered.size() < text.size()) drop_beginning_of(secret, considered);
   std::string out;
   for (const char c : considered) {
     const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';

@@ -82,7 +82,8 @@ std::optional<Token> parse_token(std::string_view body, std::chrono::system_cloc
   std::optional<std::int64_t> seconds = whole(answer.if_contains("expires_in"));
   if (!seconds) {
     const auto today = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-    if (const auto until = whole(answer.if_contains("expires_on"))) seconds = *until - today;
+    const auto until = whole(answer.if_contains("expires_on"));
+    if (until) seconds = std::clamp<std::int64_t>(*until, today, today + longest_life_seconds) - today;
   }
   if (seconds) token.life = std::chrono::seconds(std::clamp<std::int64_t>(*seconds, 0, longest_life_seconds));
   return token;

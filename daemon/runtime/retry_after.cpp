@@ -33,8 +33,11 @@ std::optional<Milliseconds> capped(double milliseconds) {
 std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
   static constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  // Www, DD Mon YYYY HH:MM:SS GMT
-  if (text.size() != 29 || text.substr(3, 2) != ", " || text.substr(25) != " GMT") return std::nullopt;
+  static constexpr std::string_view shape = "Www, DD Mon YYYY HH:MM:SS GMT";
+  if (text.size() != shape.size() || !text.ends_with(" GMT")) return std::nullopt;
+  for (const std::size_t at : {3U, 4U, 7U, 11U, 16U, 19U, 22U}) {
+    if (text[at] != shape[at]) return std::nullopt;
+  }
   const auto month = std::find(months.begin(), months.end(), text.substr(8, 3));
   const auto day = parse_number<unsigned>(text.substr(5, 2));
   const auto year = parse_number<int>(text.substr(12, 4));
@@ -42,6 +45,8 @@ std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
   const auto minute = parse_number<int>(text.substr(20, 2));
   const auto second = parse_number<int>(text.substr(23, 2));
   if (month == months.end() || !day || !year || !hour || !minute || !second) return std::nullopt;
+  const auto within = [](int value, int most) { return value >= 0 && value <= most; };
+  if (*year < 0 || !within(*hour, 23) || !within(*minute, 59) || !within(*second, 60)) return std::nullopt;
   const std::chrono::year_month_day date(
       std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(month - months.begin() + 1)), std::chrono::day(*day));
   if (!date.ok()) return std::nullopt;

@@ -1,7 +1,7 @@
-// append_request_line on any body, for any model: a line is refused exactly when the body is no JSON object, asks for a stream
-// or makes too long a line, and then nothing was written; a line that is made is one line, is JSON, carries the id, and its body
-// is the producer's in everything but `model`; what it adds is within line_overhead.
-// Input: the model as FuzzedDataProvider ends a text (a backslash and any other character), the line's limit, the body.
+// append_request_line on any body, for any model: a line is refused exactly when the body is no JSON object in UTF-8, asks for a
+// stream or makes too long a line, and then nothing was written; a line that is made is one line, is JSON, carries the id, and
+// its body is the producer's in everything but `model`; what it adds is within line_overhead. Input: the model as
+// FuzzedDataProvider ends a text (a backslash and any other character), the line's limit, the body.
 #include "core/request_line.hpp"
 
 #include "core/json_scan.hpp"
@@ -17,8 +17,8 @@ namespace {
 
 namespace json = boost::json;
 
-std::optional<std::string> expected_rejection(const Reference& body) {
-  if (!body.value || !body.value->is_object()) return "invalid_body";
+std::optional<std::string> expected_rejection(std::string_view text, const Reference& body) {
+  if (!reference_utf8(text) || !body.value || !body.value->is_object()) return "invalid_body";
   const json::value* stream = body.value->get_object().if_contains("stream");
   if (stream && stream->is_bool() && stream->get_bool()) return "streaming_not_supported";
   return std::nullopt;
@@ -63,7 +63,7 @@ void check(std::string_view input) {
   if (rejection) holds(out == before && !rejection->message.empty(), "a refusal writes nothing, and says why");
   const Reference reference = read_reference(body);
   if (!reference.comparable) return;
-  const auto expected = expected_rejection(reference);
+  const auto expected = expected_rejection(body, reference);
   if (expected) return holds(rejection && rejection->code == *expected, "refused for what the body is");
   if (rejection) return holds(rejection->code == "request_too_large", "else only its length is refused");
   holds(out.starts_with(before) && static_cast<Bytes>(out.size() - before.size()) <= target.max_bytes, "within its limit");

@@ -35,6 +35,7 @@ TEST(SubmitLine, ABareBodyIsTakenWholeAndHasNoKey) {
   EXPECT_EQ(r.key, std::nullopt);
   EXPECT_EQ(r.endpoint, "");
   EXPECT_EQ(r.body, "{\"model\":\"m\",\"messages\":[]}");
+  EXPECT_EQ(read("{\"model\":\"m\"} \r").body, "{\"model\":\"m\"}") << "of a line break made twice";
 }
 
 TEST(SubmitLine, TheBodyComesThroughByteForByte) {

@@ -358,6 +358,10 @@ TEST(ConfigValues, PasswordsAreNeverShown) {
   EXPECT_EQ(redact_url("postgresql://h/d?password=pw&x=1"), "postgresql://h/d?password=***&x=1");
   EXPECT_EQ(redact_url("host=h password='a b' dbname=d"), "host=h password=*** dbname=d");
   EXPECT_EQ(redact_url("host=h password=pw"), "host=h password=***");
+  EXPECT_EQ(redact_url("host = h password = pw dbname=d"), "host = h password = *** dbname=d");
+  EXPECT_EQ(redact_url(R"(password='it\'s \\' host=h)"), "password=*** host=h") << "a quote may be escaped";
+  EXPECT_EQ(redact_url("postgresql://u:p@ss/w?rd@h:5432/d"), "postgresql://u:***@h:5432/d") << "as nobody should write it";
+  EXPECT_EQ(redact_url("postgres://h?a=1&sslpassword=pw&pass%77ord=pw"), "postgres://h?a=1&sslpassword=***&pass%77ord=***");
 }
 
 }  // namespace

@@ -50,6 +50,12 @@ TEST(Formats, AreReadBackAsTheSameValue) {
   }
 }
 
+TEST(InQuotes, StaysOnItsLineAndCutsBetweenCharacters) {
+  EXPECT_EQ(in_quotes("a\n\x1b[31m"), R"("a\x0a\x1b[31m")");
+  EXPECT_EQ(in_quotes("x\xC3"), R"("x\xc3")");
+  EXPECT_EQ(in_quotes(std::string(59, 'x') + "\xC3\xA9y"), '"' + std::string(59, 'x') + "...\"");
+}
+
 TEST(EditDistance, CountsSwapsOfNeighboursOnce) {
   EXPECT_EQ(edit_distance("", "abc"), 3U);
   EXPECT_EQ(edit_distance("interval", "interval"), 0U);

@@ -28,6 +28,7 @@ TEST(Members, RankAndAtAreInverseAcrossChunksAndRanges) {
 TEST(Members, ReadsMultirangesAsPostgresqlWritesThem) {
   EXPECT_EQ(parse_multirange("{[1,5),[9,10)}"), (std::vector<IdRange>{{1, 4}, {9, 9}}));
   EXPECT_EQ(parse_multirange("{}"), std::vector<IdRange>{});
+  EXPECT_EQ(parse_multirange("{[0,-9223372036854775808)}"), std::nullopt) << "no overflow";
   for (const char* text : {"", "{", "[1,2)", "{[1,2]}", "{[1,)}", "{[2,1)}", "{[1,5)[6,7)}", "{[1,5),}", "{(1,5)}"}) {
     EXPECT_EQ(parse_multirange(text), std::nullopt) << text;
   }

@@ -59,7 +59,7 @@ TEST(Claim, OfOthersIsNone) {
   batch.metadata.clear();
   batch.input_file_id.reset();
   EXPECT_FALSE(claim_of(batch, "ours")) << "nothing to go by";
-  for (const char* number : {"", "0", "-1", "7x", "99999999999999999999"}) {
+  for (const char* number : {"", "0", "-1", "7x", "07", "99999999999999999999"}) {
     batch = listed();
     batch.metadata["batchd_shard"] = number;
     EXPECT_FALSE(claim_of(batch, "ours")) << number;

@@ -45,6 +45,13 @@ TEST(Refusal, LinesThatNoFileHasBlameNobody) {
   EXPECT_EQ(blamed.begin()->first, 2);
 }
 
+TEST(Refusal, ARecordedErrorOfAnotherMakingBlamesWhomItCan) {
+  const auto blamed = blamed_lines(R"({"lines":[7,null,{"line":"3"},{"line":4},{"line":5,"code":6,"message":"m"}]})");
+  ASSERT_EQ(blamed.size(), 2U);
+  EXPECT_EQ(blamed.at(5), R"({"code":"","message":"m"})");
+  EXPECT_TRUE(blamed_lines(R"({"lines":{"line":1}})").empty());
+}
+
 TEST(Refusal, AFileThatIsTooLargeIsKnownByItsStatusToo) {
   EXPECT_EQ(fault_of(R"({"code":"permanent","message":"no","status":413})"), Fault::size);
   EXPECT_EQ(fault_of(R"({"code":"permanent","message":"no","status":400})"), Fault::rows);

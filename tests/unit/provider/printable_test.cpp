@@ -20,6 +20,14 @@ TEST(Printable, NeverRepeatsASecret) {
   EXPECT_EQ(printable_message("a task-oriented text", ""), "a task-oriented text");
 }
 
+TEST(Printable, NeverShowsTheBeginningOfASecretWhereALongTextIsCut) {
+  for (std::size_t blanks = 1985; blanks <= 2001; ++blanks) {
+    EXPECT_EQ(printable_message("said" + std::string(blanks, ' ') + "topsecret1 and more", "topsecret1").find("top"),
+              std::string::npos)
+        << blanks;
+  }
+}
+
 TEST(Printable, KeepsLettersOfEveryScriptInTextsOfAnyLength) {
   std::string text;
   for (int i = 0; i < 5000; ++i) text += "\xE6\xBC\xA2";

@@ -33,6 +33,8 @@ TEST(Token, TimesAreNumbersOrTexts) {
   EXPECT_EQ(life_of(R"({"access_token":"t","expires_on":"1700000060"})"), 60s);
   EXPECT_EQ(life_of(R"({"access_token":"t","expires_on":1700000060})"), 60s);
   EXPECT_EQ(life_of(R"({"access_token":"t","expires_on":1600000000})"), 0s) << "long over";
+  EXPECT_EQ(life_of(R"({"access_token":"t","expires_on":"-9223372036854775808"})"), 0s) << "no overflow";
+  EXPECT_EQ(life_of(R"({"access_token":"t","expires_on":"9223372036854775807"})"), 30 * 24h);
   EXPECT_EQ(life_of(R"({"access_token":"t","expires_in":"soon"})"), 300s);
   EXPECT_EQ(life_of(R"({"access_token":"t"})"), 300s);
   EXPECT_EQ(life_of(R"({"access_token":"t","expires_in":1e300})"), 30 * 24h) << "whatever it says, the clock's arithmetic holds";

@@ -29,8 +29,8 @@ TEST(Endpoint, MayBePlainOnLoopbackOnly) {
   for (const auto* url : {"http://localhost:1", "http://127.0.0.1", "http://127.8.9.1:2", "http://[::1]:3"}) {
     EXPECT_EQ(problem_with(url), "") << url;
   }
-  for (const auto* url :
-       {"http://example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "http://127.evil", "http://[::2]"}) {
+  for (const auto* url : {"http://example.com", "http://127.0.0.1.example.com", "http://127.0.0.999", "http://127...",
+                          "http://127.0.01.1", "http://10.0.0.1", "http://127.evil", "http://[::2]"}) {
     EXPECT_THAT(problem_with(url), HasSubstr("loopback only")) << url;
   }
 }
@@ -45,6 +45,9 @@ TEST(Endpoint, SaysWhatIsWrong) {
   EXPECT_THAT(problem_with("https://[::1"), HasSubstr("unclosed"));
   EXPECT_THAT(problem_with("https://h?api-version=1"), HasSubstr("query"));
   EXPECT_THAT(problem_with("https://h/a b"), HasSubstr("blank"));
+  EXPECT_THAT(problem_with(std::string_view("https://h/a\0b", 13)), HasSubstr("unprintable"));
+  EXPECT_THAT(problem_with("https://h/\xC3\xA9"), HasSubstr("unprintable"));
+  EXPECT_THAT(problem_with("https://[::1]junk:80"), HasSubstr("between ']' and its port"));
   EXPECT_THAT(problem_with("https://h\r\nX: y"), HasSubstr("impossible host"));
 }
 

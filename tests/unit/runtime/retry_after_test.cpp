@@ -50,6 +50,10 @@ TEST(RetryAfter, IsAbsentWhenItCannotBeRead) {
   EXPECT_EQ(wait_for({{"retry-after", "nan"}}), std::nullopt);
   EXPECT_EQ(wait_for({{"retry-after", "Sun, 31 Feb 1994 08:50:07 GMT"}}), std::nullopt);
   EXPECT_EQ(wait_for({{"retry-after", "1m0s"}}), std::nullopt);
+  for (const char* date : {"Sun, 06 Nov 1994 -8:49:37 GMT", "Sun, 06 Nov 1994 08:99:37 GMT", "Sun, 06\x1dNov 1994 08:49:37 GMT",
+                           "Sun, 06 Nov -994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT"}) {
+    EXPECT_EQ(parse_http_date(date), std::nullopt) << date;
+  }
 }
 
 }  // namespace
