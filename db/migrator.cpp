@@ -1,5 +1,6 @@
 #include "db/migrator.hpp"
 
+#include "db/store.hpp"
 #include "db/transaction.hpp"
 
 #include <algorithm>
@@ -79,6 +80,14 @@ std::string grant(Transaction& tx) {
   return sql;
 }
 
+/// An answer may hold any character, and one that the database has no place for would keep its shard from ever being merged.
+void expect_room_for_every_character(Transaction& tx) {
+  const auto encoding = tx.run("SELECT current_setting('server_encoding')")[0][0].as<std::string>();
+  if (encoding == "UTF8" || encoding == "SQL_ASCII") return;
+  throw StoreError("the database's encoding is " + encoding +
+                   ", which cannot hold every answer: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
+}
+
 }  // namespace
 
 Migrator::Migrator(Database& database, std::vector<Migration> migrations, int program)
@@ -97,6 +106,7 @@ MigrationReport Migrator::migrate() {
         const auto applied = read_applied(tx);
         report.schema = judge(applied, migrations_, program_);
         if (report.schema.state == SchemaState::edited || report.schema.state == SchemaState::too_new) return report;
+        if (applied.empty()) expect_room_for_every_character(tx);
         for (const Migration& migration : migrations_) {
           if (applied.contains(migration.version)) continue;
           apply(tx, migration);

@@ -34,6 +34,25 @@ TEST_F(Migrations, MakeTheSchemaOnAnEmptyDatabase) {
             static_cast<std::int64_t>(embedded_migrations().size()));
 }
 
+TEST_F(Migrations, RefuseADatabaseThatCannotHoldEveryAnswer) {
+  for (const std::string encoding : {"LATIN1", "SQL_ASCII"}) {
+    const std::string name = "in_" + encoding;
+    sql.run("CREATE DATABASE \"" + name + "\" ENCODING '" + encoding + "' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    Database other({.url = PgCluster::instance().url(name), .listen_url = ""});
+    if (encoding == "SQL_ASCII") {
+      EXPECT_TRUE(Migrator(other).migrate().schema.ok());
+      continue;
+    }
+    try {
+      Migrator(other).migrate();
+      ADD_FAILURE() << encoding;
+    } catch (const StoreError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("encoding is " + encoding));
+    }
+    EXPECT_EQ(Migrator(other).check().state, SchemaState::absent);
+  }
+}
+
 TEST_F(Migrations, FindNothingToDoTheSecondTime) {
   Migrator migrator(database);
   migrator.migrate();
