@@ -222,6 +222,6 @@ class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
 
 }  // namespace batchd::conformance
 
-#define CONFORMANCE_SUITE(Suite)                                                                                        \
+#define CONFORMANCE_SUITE(Suite)                                                                                 \
   INSTANTIATE_TEST_SUITE_P(PostgreSQL, Suite, ::testing::Values(&batchd::conformance::make_postgresql_harness)); \
   INSTANTIATE_TEST_SUITE_P(Fake, Suite, ::testing::Values(&batchd::conformance::make_fake_harness))

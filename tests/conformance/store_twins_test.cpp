@@ -785,7 +785,7 @@ class Twins {
         const auto now = s.harness->now();
         const Burial burial = s.harness->bury_dead(30s, s.looked_at);
         s.looked_at = now;
-        text(burial.replicas, about(burial.clock_step));
+        text(burial.replicas, burial.clock_step < -minute / 2 ? "back" : burial.clock_step > minute / 2 ? "on" : "the same");
       }
       return text.str();
     });
