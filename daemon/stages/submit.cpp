@@ -9,8 +9,9 @@
 namespace batchd {
 namespace {
 
-/// An input file that stays unknown to the provider this many times is sent again.
+/// An input file that stays unknown to the provider this many times is sent again; at first it is only not visible yet.
 constexpr int most_invisible = 8;
+constexpr int soon_visible = 3;
 constexpr int looks_before_fence = 2;
 
 bool is_ours(const Batch& batch, const Shard& shard, const std::map<std::string, std::string>& metadata) {
@@ -64,10 +65,7 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
   const auto file = co_await provider.retrieve_file(*shard.input_file);
   if (file.has_error()) {
     if (file.error().kind == ErrorKind::not_found && shard.failures >= most_invisible) {
-      const ShardEvent event =
-          FileLost{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
-      co_await advance(shard, event);
-      context_.bells.upload.notify();
+      co_await file_lost(shard);
     } else {
       co_await delay(shard, "retrieve_file", file.error());
     }
@@ -85,6 +83,14 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
     co_return false;
   }
   co_return true;
+}
+
+/// It is made and sent anew.
+Task<void> SubmitStage::file_lost(Shard& shard) {
+  const ShardEvent event =
+      FileLost{Milliseconds{0}, make_error("file_not_found", "the uploaded file cannot be found at the provider")};
+  co_await advance(shard, event);
+  context_.bells.upload.notify();
 }
 
 Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
@@ -126,7 +132,9 @@ Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
     }
     default: {
       if (error.kind == ErrorKind::account) co_await pause_lane(shard, error, "account");
-      const Milliseconds later = error.kind == ErrorKind::not_ready ? settings_.file_interval : retry_delay(shard, error);
+      const bool soon = error.kind == ErrorKind::not_ready && shard.failures < soon_visible;
+      const bool lost = error.kind == ErrorKind::not_ready && shard.failures >= most_invisible;
+      const Milliseconds later = soon ? settings_.file_interval : retry_delay(shard, error);
       context_.log.warn("submission.refused", {{"shard", shard.id.value},
                                                {"attempt", shard.attempt},
                                                {"kind", to_string(error.kind)},
@@ -135,7 +143,8 @@ Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
                                                {"message", error.message},
                                                {"retry_in_ms", later.count()}});
       const ShardEvent event = NotCreated{error, later};
-      co_await advance(shard, event);
+      const SaveResult recorded = co_await advance(shard, event, lost);
+      if (lost && recorded == SaveResult::saved) co_await file_lost(shard);
     }
   }
 }

@@ -69,9 +69,13 @@ class WatchStage final : public Stage {
   Task<void> look_for_answers(const Batch& batch, const BookEntry& books, Survey& survey);
   /// True when a result file of the batch stays missing; nothing when that cannot be told yet.
   Task<std::optional<bool>> answers_gone(const Batch& batch);
-  /// Reads which requests a batch has, from its input file or what it answered. Nothing when that cannot be done now; no
-  /// lines when there is nothing to read any more.
-  Task<std::optional<FoundBatch>> learn(const Batch& batch);
+  enum class Learnt {
+    all,
+    later,  ///< not now
+    gone,   ///< the input file does not exist any more
+  };
+  /// Reads the batch's input file: its model and tokens, and those of its lines whose requests are still what stands there.
+  Task<Learnt> learn(FoundBatch& found);
   Task<void> record_lost(const Batch& batch, const BookEntry& books);
 
   // Strays (watch_strays.cpp) ----------------------------------------------------------------------------------------
@@ -79,6 +83,7 @@ class WatchStage final : public Stage {
   Task<void> tend_strays();
   Task<void> stop_stray(Stray& stray);
   Task<void> harvest(Stray& stray);
+  Task<std::optional<std::vector<CustomId>>> usable(const Stray& stray, std::vector<CustomId> answered);
   Task<void> clear_away(Stray& stray);
 
   void warn(std::string_view event, const BatchId& batch, const ProviderError& error);
@@ -86,12 +91,13 @@ class WatchStage final : public Stage {
   std::string provider_name_;
   Provider& provider_;
   WatchSettings settings_;
-  std::optional<Clock::TimePoint> tended_;          // when strays were last looked after
-  std::optional<Clock::TimePoint> walked_;          // when the list was last walked
-  std::string walked_for_;                          // the mark of the doubt that the last walk was about
-  int refusals_ = 0;                                // walks in a row that the account was not allowed
-  bool look_again_ = false;                         // an open submission was met: another of its batches would show later
-  std::unordered_map<BatchId, int> missing_files_;  // looks in a row that did not find a batch's files
+  std::optional<Clock::TimePoint> tended_;           // when strays were last looked after
+  std::optional<Clock::TimePoint> walked_;           // when the list was last walked
+  std::string walked_for_;                           // the mark of the doubt that the last walk was about
+  int refusals_ = 0;                                 // walks in a row that the account was not allowed
+  bool look_again_ = false;                          // an open submission was met: another of its batches would show later
+  std::unordered_map<BatchId, int> missing_files_;   // looks in a row that did not find a batch's files
+  std::unordered_map<BatchId, int> missing_inputs_;  // or its input file
 };
 
 }  // namespace batchd

@@ -1,47 +1,13 @@
 // The part of the watch stage that deals with what a database has lost: shards whose commits are gone while their batches are
 // not, and answers that were stored in a database that is no more.
-#include "core/json_scan.hpp"
-#include "core/output_line.hpp"
-#include "core/tokens.hpp"
-#include "spool/spool.hpp"
+#include "stages/sent_lines.hpp"
 #include "stages/watch.hpp"
 
 namespace batchd {
 namespace {
 
-constexpr std::size_t longest_line = 64 << 20;
 /// A file that so many walks in a row do not find is gone; a new one may be invisible for a while (PROTOCOL.md 17).
 constexpr int most_missing = 3;
-
-/// Gathers the requests that the lines of a file name.
-class LineReader {
- public:
-  explicit LineReader(FoundBatch& found) : found_(found), splitter_(longest_line) {}
-
-  Task<void> feed(std::string_view bytes) {
-    splitter_.feed(bytes, [this](const LineSplitter::Line& line) { take(line.text); });
-    co_return;
-  }
-  void end() {
-    splitter_.end([this](const LineSplitter::Line& line) { take(line.text); });
-  }
-
- private:
-  void take(std::string_view line) {
-    const auto name = find_member(line, "custom_id");
-    const auto id = name ? parse_custom_id(decode_json_string(*name)) : std::nullopt;
-    if (!id) return;
-    found_.lines.push_back(*id);
-    const auto body = find_member(line, "body");
-    if (!body) return;
-    found_.tokens += estimate_tokens(*body);
-    if (!found_.model.empty()) return;
-    if (const auto model = find_member(*body, "model")) found_.model = decode_json_string(*model);
-  }
-
-  FoundBatch& found_;
-  LineSplitter splitter_;
-};
 
 }  // namespace
 
@@ -83,30 +49,31 @@ Task<void> WatchStage::record_lost(const Batch& batch, const BookEntry& books) {
                                             {"requests", batch.counts ? batch.counts->total : 0}});
 }
 
-Task<std::optional<FoundBatch>> WatchStage::learn(const Batch& batch) {
-  FoundBatch found;
-  found.provider = provider_name_;
-  found.batch = batch.id;
-  found.input_file = batch.input_file_id.value_or(FileId{"unknown"});
-  const bool over = is_terminal(batch.status);
-  std::vector<FileId> files;
-  if (batch.input_file_id) files.push_back(*batch.input_file_id);
-  if (over && batch.output_file_id) files.push_back(*batch.output_file_id);
-  if (over && batch.error_file_id) files.push_back(*batch.error_file_id);
-  for (const FileId& file : files) {
-    LineReader reader(found);
-    ByteSink sink = [&reader](std::string_view bytes) { return reader.feed(bytes); };
-    const auto read = co_await provider_.download(file, sink);
-    reader.end();
-    if (read.has_error() && read.error().kind != ErrorKind::not_found) {
-      warn("download.failed", batch.id, read.error());
-      co_return std::nullopt;
-    }
-    const bool is_input = file == batch.input_file_id;
-    if (read.has_value() && is_input) break;  // it names them all
+Task<WatchStage::Learnt> WatchStage::learn(FoundBatch& found) {
+  SentLines lines;
+  ByteSink sink = [&lines](std::string_view bytes) -> Task<void> {
+    lines.feed(bytes);
+    co_return;
+  };
+  const auto read = co_await provider_.download(found.input_file, sink);
+  lines.end();
+  if (read.has_error()) {
+    warn("download.failed", found.batch, read.error());
+    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_inputs_[found.batch] >= most_missing;
+    co_return gone ? Learnt::gone : Learnt::later;
   }
-  if (over) found.tokens = 0;  // it holds nothing any more
-  co_return found;
+  missing_inputs_.erase(found.batch);
+  found.model = lines.model();
+  found.tokens = lines.tokens();
+  if (lines.empty()) co_return Learnt::all;
+  const ShardContents contents = lines.contents();
+  BodySink compare = [&lines](RequestId request, std::string_view body) {
+    lines.compare(request, body);
+    return true;
+  };
+  co_await context_.store.read_bodies(found.shard.value_or(ShardId{}), contents, std::move(compare));
+  found.lines = lines.same();
+  co_return Learnt::all;
 }
 
 Task<bool> WatchStage::recover(const Candidate& lost) {
@@ -120,10 +87,18 @@ Task<bool> WatchStage::recover(const Candidate& lost) {
       co_return true;
     }
   }
-  auto found = co_await learn(batch);
-  if (!found) co_return false;
-  if (found->lines.empty()) {
-    if (!over) co_return false;  // when it has ended, its answers will tell
+  FoundBatch found;
+  found.provider = provider_name_;
+  found.batch = batch.id;
+  found.shard = lost.books.shard;
+  found.attempt = lost.books.attempt;
+  found.input_file = batch.input_file_id.value_or(FileId{"unknown"});
+  Learnt learnt = Learnt::gone;
+  if (batch.input_file_id) learnt = co_await learn(found);
+  if (learnt == Learnt::later) co_return false;
+  if (learnt == Learnt::gone) {
+    // Its answers may be there, but nothing tells whose they are: the numbers in them may have been given out anew.
+    if (!over) co_return false;
     const bool answered = batch.counts && batch.counts->completed > 0;
     if (answered) {
       co_await record_lost(batch, lost.books);
@@ -133,9 +108,8 @@ Task<bool> WatchStage::recover(const Candidate& lost) {
     }
     co_return true;
   }
-  found->shard = lost.books.shard;
-  found->attempt = lost.books.attempt;
-  const std::optional<BoundShard> bound = co_await context_.store.bind_found(context_.session.term(), *found);
+  if (over) found.tokens = 0;  // it holds nothing any more
+  const std::optional<BoundShard> bound = co_await context_.store.bind_found(context_.session.term(), found);
   if (!bound) co_return false;
   if (!bound->id) {
     // All its requests are settled, or in other shards, or not known at all: nothing here waits for what it answers.

@@ -4,6 +4,8 @@
 #include "spool/spool.hpp"
 #include "stages/watch.hpp"
 
+#include <algorithm>
+
 namespace batchd {
 namespace {
 
@@ -95,6 +97,27 @@ Task<void> WatchStage::stop_stray(Stray& stray) {
   if (stray.over) context_.bells.merge.notify();
 }
 
+/// What the books announced is of this database's own past. Of anything else only those requests may be answered that are still
+/// the ones that were asked. Nothing when that cannot be told now.
+Task<std::optional<std::vector<CustomId>>> WatchStage::usable(const Stray& stray, std::vector<CustomId> answered) {
+  std::vector<Claim> claims;
+  claims.push_back(Claim{stray.batch, stray.shard, stray.attempt, stray.input_file});
+  const std::vector<BookEntry> books = co_await context_.store.look_up(provider_name_, claims);
+  if (books.front().announced) co_return answered;
+  FoundBatch asked;
+  asked.provider = provider_name_;
+  asked.batch = stray.batch;
+  asked.input_file = stray.input_file.value_or(FileId{"unknown"});
+  Learnt learnt = Learnt::gone;
+  if (stray.input_file) learnt = co_await learn(asked);
+  if (learnt == Learnt::later) co_return std::nullopt;
+  std::erase_if(answered, [&asked](const CustomId& id) {
+    return !std::binary_search(asked.lines.begin(), asked.lines.end(), id,
+                               [](const CustomId& a, const CustomId& b) { return a.request < b.request; });
+  });
+  co_return answered;
+}
+
 Task<void> WatchStage::harvest(Stray& stray) {
   FoundBatch found;
   found.provider = provider_name_;
@@ -111,6 +134,11 @@ Task<void> WatchStage::harvest(Stray& stray) {
     found.lines.clear();
   }
   missing_files_.erase(stray.batch);
+  if (!found.lines.empty()) {
+    auto usable_lines = co_await usable(stray, found.lines);
+    if (!usable_lines) co_return;
+    found.lines = std::move(*usable_lines);
+  }
   BoundShard bound;
   if (!found.lines.empty()) {
     const auto result = co_await context_.store.bind_found(context_.session.term(), found);

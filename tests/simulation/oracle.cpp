@@ -117,7 +117,11 @@ std::string Oracle::check_fences() const {
 std::string Oracle::check_quota() const {
   for (const auto& cloud : clouds_) {
     if (restored_at_ || cloud->settings().release_lag.most.count() > 0) continue;
-    if (tally_.duplicates > 0) continue;
+    // What was accepted and nobody saw holds room that no ledger knows of.
+    const auto& batches = cloud->ledger().batches;
+    const bool unseen =
+        std::any_of(batches.begin(), batches.end(), [this](const BatchEntry& b) { return !b.foreign && unclosable(b); });
+    if (unseen) continue;
     for (const auto& [name, enqueued] : cloud->ledger().deployments) {
       if (enqueued.overruns > 0)
         return text("deployment ", name, " was sent more than it has room for ", enqueued.overruns, " times");
@@ -224,6 +228,8 @@ std::string Oracle::check_billing(RequestId id, const std::vector<Run>& runs) {
 /// What was paid for is kept (P4), and wins over everything else that could become of a request.
 std::string Oracle::check_paid(RequestId id, const RequestView& view, const std::vector<Run>& runs) const {
   if (view.result->outcome == Outcome::succeeded) return "";
+  // To a database that has forgotten the batch it waited in the queue, and could be cancelled at once.
+  if (view.result->outcome == Outcome::cancelled && restored_at_) return "";
   for (const Run& run : runs) {
     if (run.line->billed && run.line->written && !lenient(run))
       return text("request ", id, " ended as ", to_string(view.result->outcome), " although batch ", run.batch->id,

@@ -35,7 +35,7 @@ ProviderResult<Download> FakeCloud::download(const FileId& id) {
     if (download.size > 1 && strikes(CloudFault::download_short)) {
       // Inside the last line: its newline is gone at least.
       const std::size_t before = file->content->rfind('\n', download.size - 2);
-      const std::size_t least = before == std::string::npos ? 1 : before + 2;
+      const std::size_t least = std::min(before == std::string::npos ? 1 : before + 2, download.size - 1);
       download.size =
           static_cast<std::size_t>(dice_.between(static_cast<std::int64_t>(least), static_cast<std::int64_t>(download.size) - 1));
     } else if (strikes(CloudFault::download_cut)) {
