@@ -99,15 +99,24 @@ std::vector<Stray> to_strays(const pqxx::result& rows) {
   return strays;
 }
 
+/// The number that a found batch was submitted under, or 0 when that is another shard's by now.
+std::int64_t number_of(Transaction& tx, const FoundBatch& found) {
+  if (!found.shard || found.shard->value <= 0) return 0;
+  tx.run(queries::await_planner, found.provider);
+  if (tx.run(queries::number_is_taken, found.shard->value, found.provider)[0][0].as<bool>()) return 0;
+  tx.run(queries::skip_shards, found.shard->value);
+  return found.shard->value;
+}
+
 std::optional<BoundShard> bind(Database& database, Term term, const FoundBatch& found) {
   return transact(
       database,
       [&](Transaction& tx) -> std::optional<BoundShard> {
         // Its name may still be on the role: nobody alive has asked for that yet.
         if (tx.run(queries::is_alive, term.value).empty()) return std::nullopt;
-        const auto rows = tx.run(queries::bind_found, term.value, found.provider, found.batch.value,
-                                 found.shard ? found.shard->value : 0, found.attempt, found.input_file.value, found.model,
-                                 found.tokens, array_of(found.lines, [](const CustomId& id) { return id.request.value; }),
+        const auto rows = tx.run(queries::bind_found, term.value, found.provider, found.batch.value, number_of(tx, found),
+                                 found.attempt, found.input_file.value, found.model, found.tokens,
+                                 array_of(found.lines, [](const CustomId& id) { return id.request.value; }),
                                  array_of(found.lines, [](const CustomId& id) { return id.attempt; }));
         if (rows.empty()) return std::nullopt;
         BoundShard bound;

@@ -78,6 +78,15 @@ UPDATE batchd.stray SET status = $3, output_file = coalesce(nullif($4, ''), outp
   done_at = CASE WHEN $8::boolean THEN coalesce(done_at, clock_timestamp()) ELSE done_at END
 WHERE provider = $1 AND batch_id = $2;
 
+-- name: await_planner
+-- Nobody gives out numbers of shards meanwhile. Locks in the order in which bind_found takes them.
+SELECT FROM batchd.role WHERE name IN ('plan', 'watch:' || $1) ORDER BY name DESC FOR NO KEY UPDATE;
+
+-- name: number_is_taken
+-- Whether a number that a found batch was submitted under was given out anew meanwhile, to a shard of another provider's.
+SELECT EXISTS (SELECT FROM batchd.shard s WHERE s.id = $1::bigint)
+    OR EXISTS (SELECT FROM batchd.submission b WHERE b.shard_id = $1::bigint AND b.provider <> $2);
+
 -- name: bind_found
 -- Binds waiting requests to a shard for a batch that has them.
 SELECT shard, members FROM batchd.bind_found($1::bigint, $2, $3, $4::bigint, $5::int, $6, $7, $8::bigint, $9::bigint[], $10::int[]);

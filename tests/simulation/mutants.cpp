@@ -38,6 +38,8 @@ const std::vector<MutantInfo>& all_mutants() {
       {Mutant::whole_file, "whole-file", "decides the rest although a result file was not read whole"},
       {Mutant::partial_outputs, "partial-outputs", "passes over what expired and cancelled batches have answered"},
       {Mutant::harvest, "harvest", "does not use what a duplicate has answered"},
+      {Mutant::same_request, "same-request",
+       "gives a request the answer that another one of its number was given before a loss of commits"},
       {Mutant::own_batches, "own-batches", "takes batches of other instances for its own"},
       {Mutant::own_files, "own-files", "takes files of other instances for its own"},
       {Mutant::files_in_use, "files-in-use", "takes files that shards need for orphans"},

@@ -39,6 +39,7 @@ enum class Mutant {
   whole_file,
   partial_outputs,
   harvest,
+  same_request,
   own_batches,
   own_files,
   files_in_use,

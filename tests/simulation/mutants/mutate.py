@@ -50,7 +50,10 @@ MUTANTS = {
         "  if (shard.output_file && !passed_over) failed = co_await read_file("),
     "harvest": (
         "daemon/stages/watch_strays.cpp",
-        "  if (!found.lines.empty()) {", "  if (MUTANT) found.lines.clear();\n  if (!found.lines.empty()) {"),
+        "  BoundShard bound;\n", "  BoundShard bound;\n  if (MUTANT) found.lines.clear();\n"),
+    "same_request": (
+        "daemon/stages/sent_lines.cpp",
+        "line->same = std::hash", "line->same = MUTANT || std::hash"),
     "own_batches": (
         "daemon/core/recognition.cpp",
         "if (named == batch.metadata.end() || named->second != instance) return std::nullopt;",

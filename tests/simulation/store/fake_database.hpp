@@ -256,6 +256,7 @@ class FakeDatabase {
   ShardId next_shard();
   void check_new(ShardId id) const;
   ShardRow& insert_shard(ShardRow row);
+  bool is_taken(ShardId id, std::string_view provider) const;
   void close(ShardId id);
   Shard leased(ShardRow& row, Term term);
   bool is_unwanted(const ShardRow& row) const;

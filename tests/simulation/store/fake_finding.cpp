@@ -3,6 +3,7 @@
 #include "simulation/store/fake_database.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace batchd::simulation {
 namespace {
@@ -28,6 +29,13 @@ DeploymentRow* FakeDatabase::deployment_for(const FoundBatch& found, const std::
   return best;
 }
 
+bool FakeDatabase::is_taken(ShardId id, std::string_view provider) const {
+  const auto another = [&](const auto& entry) { return entry.second.provider != provider; };
+  const auto from = submissions_.lower_bound({id, 0});
+  const auto to = submissions_.upper_bound({id, std::numeric_limits<int>::max()});
+  return find_shard(id) != nullptr || std::any_of(from, to, another);
+}
+
 std::optional<BoundShard> FakeDatabase::bind_found(Term term, const FoundBatch& found) {
   const bool may_bind = is_alive(term) && holds_role(term, "watch:" + found.provider);
   if ((!may_bind && !without(Mutant::term_check)) || has_moved()) return std::nullopt;
@@ -45,8 +53,8 @@ std::optional<BoundShard> FakeDatabase::bind_found(Term term, const FoundBatch& 
   waiting.erase(std::unique(waiting.begin(), waiting.end()), waiting.end());
   if (waiting.empty()) return BoundShard{};
 
-  const bool is_given = found.shard && found.shard->value > 0;
-  if (is_given) check_new(*found.shard);
+  const bool is_given = found.shard && found.shard->value > 0 && !is_taken(*found.shard, found.provider);
+  if (is_given) skip_shards(*found.shard);
   ShardRow row;
   row.shard.id = is_given ? *found.shard : next_shard();
   row.shard.requests = static_cast<std::int64_t>(waiting.size());
