@@ -107,7 +107,8 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
   return SaveResult::saved;
 }
 
-/// Announces a POST only to a database that remembers all that this term was told was kept; returns the beat that counts it.
+/// Lets what must not be forgotten (a POST, and that answers are stored whose files go next) be written only to a database that
+/// remembers all that this term was told was kept; returns the beat that counts it.
 std::int64_t count_beat(Transaction& tx, Term term, std::int64_t confirmed) {
   const auto counted = tx.run(queries::count_beat, term.value, confirmed);
   if (counted.empty()) throw Forgotten{};
@@ -116,13 +117,14 @@ std::int64_t count_beat(Transaction& tx, Term term, std::int64_t confirmed) {
 
 SaveResult save_shard(Database& database, Beats& known, Term term, const Shard& before, const Shard& after, bool keep_lease) {
   const bool announces = after.intent && !before.intent;
+  const bool merges = after.state == ShardState::merged && before.state != ShardState::merged;
   std::int64_t beat = 0;
   try {
     const SaveResult result = transact(database, [&](Transaction& tx) {
-      if (announces) beat = count_beat(tx, term, known.confirmed(term));
+      if (announces || merges) beat = count_beat(tx, term, known.confirmed(term));
       return save_in(tx, term, before, after, keep_lease);
     });
-    if (announces) known.confirm(term, beat);
+    if (announces || merges) known.confirm(term, beat);
     return result;
   } catch (const NoRoom&) {
     return SaveResult::no_room;

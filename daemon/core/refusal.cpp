@@ -13,6 +13,9 @@ namespace {
 
 /// How long a single suspect waits for a sign that its lane works, before that counts as one of its attempts.
 constexpr Milliseconds patience{600'000};
+/// How often several suspects stop their lane together. A lane that is still like that after pauses that grow each time has
+/// nothing else to send: they are all that is left of it, and must come to an end too.
+constexpr int most_pauses = 6;
 
 bool is_one_of(std::string_view code, std::initializer_list<std::string_view> codes) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
@@ -111,7 +114,7 @@ RefusedStep next_step(const RefusedShard& shard) {
   if (shard.undecided > 1) return RefusedStep::try_half;
   if (shard.lane_works) return RefusedStep::blame_last;
   if (!shard.halved && shard.trial == Trial::none) return RefusedStep::count_attempt;
-  if (shard.other_suspect) return RefusedStep::pause_lane;
+  if (shard.other_suspect) return shard.pauses < most_pauses ? RefusedStep::pause_lane : RefusedStep::count_attempt;
   return shard.waited < patience ? RefusedStep::wait : RefusedStep::count_attempt;
 }
 

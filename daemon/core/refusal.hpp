@@ -58,6 +58,7 @@ struct RefusedShard {
   bool lane_works = false;     ///< since the first refusal the provider has accepted some file of the same lane
   bool other_suspect = false;  ///< another shard of the lane waits in the same way, for a lane that works
   Milliseconds waited{0};      ///< since it was refused
+  int pauses = 0;              ///< of the lane that its last suspect has brought about in this way
 };
 
 enum class RefusedStep {

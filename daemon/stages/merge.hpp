@@ -7,6 +7,8 @@
 #include "spool/spool.hpp"
 #include "stages/stage.hpp"
 
+#include <map>
+
 namespace batchd {
 
 struct MergeSettings {
@@ -39,6 +41,7 @@ class MergeStage final : public Stage {
   /// Decides a shard whose file was refused, as far as that goes now; false when it has to wait (merge_refused.cpp).
   Task<bool> decide_refused(const Shard& shard, Merger& merger);
   Task<void> release(Merger& merger);
+  void note_pause(RequestId suspect);
   Task<std::optional<ProviderError>> read_file(const Shard& shard, const FileId& file, Provider& provider, Merger& merger);
 
   static constexpr Milliseconds trial_interval{500};   ///< how often a refused shard looks after its trial
@@ -46,6 +49,7 @@ class MergeStage final : public Stage {
 
   Spool& spool_;
   MergeSettings settings_;
+  std::map<RequestId, int> pauses_;  // of a lane, because of a last suspect among others
 };
 
 }  // namespace batchd

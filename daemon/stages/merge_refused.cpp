@@ -45,6 +45,13 @@ Task<void> MergeStage::release(Merger& merger) {
   co_await merger.decide_rest(decider, false);
 }
 
+/// Remembered by this process only: another one begins to count anew, and comes to the same end a little later.
+void MergeStage::note_pause(RequestId suspect) {
+  constexpr std::size_t most_suspects = 1000;
+  if (pauses_.size() >= most_suspects) pauses_.clear();
+  ++pauses_[suspect];
+}
+
 Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
   const auto blamed = blamed_lines(shard.error);
   const Suspicion known = co_await context_.store.suspicion(shard.id);
@@ -57,6 +64,10 @@ Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
   refused.lane_works = known.lane_works;
   refused.other_suspect = known.other_suspect;
   refused.waited = shard.state_age;
+  if (refused.undecided == 1) {
+    const auto before = pauses_.find(merger.first_undecided());
+    if (before != pauses_.end()) refused.pauses = before->second;
+  }
   const RefusedStep step = next_step(refused);
   Decider decider;
   switch (step) {
@@ -98,6 +109,7 @@ Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
       co_return true;
     case RefusedStep::pause_lane: {
       const ProviderError error = as_provider_error(shard);
+      if (refused.undecided == 1) note_pause(merger.first_undecided());
       co_await pause_lane(shard, error, "refused");
       co_await release(merger);
       co_return true;

@@ -206,6 +206,12 @@ Task<void> Merger::await_write() {
   total_.returned += writing_counts_.returned;
 }
 
+RequestId Merger::first_undecided() const {
+  std::size_t rank = 0;
+  while (seen_.test(rank)) ++rank;
+  return contents_.members.at(rank);
+}
+
 int Merger::attempts_before(RequestId request) const {
   const auto found = contents_.attempts.find(request);
   return found == contents_.attempts.end() ? 0 : found->second;

@@ -40,6 +40,8 @@ class Merger {
 
   bool lost() const { return lost_; }
   std::int64_t undecided() const { return static_cast<std::int64_t>(seen_.size() - seen_.count()); }
+  /// Only while some are undecided.
+  RequestId first_undecided() const;
   /// Set when every line that was read says the same about the account rather than about its request: nobody is to pay for that.
   const std::optional<ProviderError>& account_failure() const { return account_failure_; }
   /// Why the lane is to stop: that, or because at least one line speaks of an account that could not pay for its request.

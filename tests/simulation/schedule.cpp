@@ -103,7 +103,7 @@ class Drawing {
     s_.replicas = static_cast<int>(dice_.between(2, dice_.flip(0.3) ? 5 : 3));
     s_.providers = dice_.flip(0.25) ? 2 : 1;
     s_.calm = dice_.between(Milliseconds{15'000}, Milliseconds{45'000});
-    s_.end = s_.calm + Milliseconds{900'000};
+    s_.end = s_.calm + std::chrono::hours{3};
     s_.config = draw_config(dice_, s_.providers);
     const bool cloud_faults = dice_.flip(0.6);
     for (const ProviderConfig& provider : s_.config.providers)

@@ -186,13 +186,14 @@ Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, boo
   Saved saved;
   ReplicaRow* const replica = find_replica(term);
   const bool announces = after.intent && !before.intent;
-  if (announces) {
+  const bool merges = after.state == ShardState::merged && before.state != ShardState::merged;
+  if (announces || merges) {
     const bool remembers = replica != nullptr && (replica->beats >= confirmed || without(Mutant::beats_of_writes));
     if (!remembers && !without(Mutant::term_check)) return saved;
     saved.beats = replica != nullptr ? replica->beats + 1 : confirmed;
   }
   const auto count_beat = [&] {
-    if (announces && replica != nullptr) ++replica->beats;
+    if ((announces || merges) && replica != nullptr) ++replica->beats;
   };
   ShardRow* const row = find_live(before.id);
   if (row == nullptr || !is_expected(*row, term, before)) {
@@ -211,7 +212,6 @@ Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, boo
   if (deployment != nullptr && deployment->reserved + growth < 0) {
     server_->violated("deployment_reserved_is_not_negative: " + deployment->name);
   }
-  const bool merges = after.state == ShardState::merged && before.state != ShardState::merged;
   if (merges && bit_count(row->decided) != after.requests) {
     throw StoreError("shard " + std::to_string(after.id.value) + " cannot be merged: " + std::to_string(bit_count(row->decided)) +
                      " of " + std::to_string(after.requests) + " requests are decided");

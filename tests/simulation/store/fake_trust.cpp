@@ -73,9 +73,15 @@ bool FakeDatabase::is_open_loss(const StrayRow& row) const {
 
 bool FakeDatabase::is_trusted(std::string_view provider) const {
   if (is_rewound() || unmatched_.contains(provider)) return false;
-  return without(Mutant::loss_gate) || std::none_of(strays_.begin(), strays_.end(), [&](const StrayRow& row) {
-           return row.kind == StrayKind::lost && row.provider == provider && is_open_loss(row);
-         });
+  // A loss concerns every provider: what waits here may have been answered there.
+  const auto used = [this](const auto& entry) {
+    return entry.second.rewound && std::any_of(deployments_.begin(), deployments_.end(), [&](const DeploymentRow& row) {
+             return row.configured && row.provider == entry.first;
+           });
+  };
+  if (std::any_of(unmatched_.begin(), unmatched_.end(), used)) return false;
+  return without(Mutant::loss_gate) ||
+         std::none_of(strays_.begin(), strays_.end(), [this](const StrayRow& row) { return is_open_loss(row); });
 }
 
 bool FakeDatabase::takes_work(std::string_view provider) const {

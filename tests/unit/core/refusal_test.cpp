@@ -113,6 +113,17 @@ TEST(Refusal, ALoneSuspectDoesNotWaitForEver) {
   EXPECT_EQ(next_step(shard), RefusedStep::count_attempt);
 }
 
+TEST(Refusal, SuspectsThatAreAllThatIsLeftOfALaneComeToAnEndToo) {
+  RefusedShard shard;
+  shard.undecided = 1;
+  shard.halved = true;
+  shard.other_suspect = true;
+  shard.pauses = 5;
+  EXPECT_EQ(next_step(shard), RefusedStep::pause_lane);
+  shard.pauses = 6;
+  EXPECT_EQ(next_step(shard), RefusedStep::count_attempt);
+}
+
 /// Plays the halving of n requests with one culprit against a provider that refuses files without naming lines.
 struct Halving {
   int culprit = 0;
