@@ -626,6 +626,7 @@ class Twins {
   void trust() {
     const std::size_t term = some_term();
     const int kind = roll(19);
+    has_backup_ = has_backup_ && kind < 18;
     both("trust " + std::to_string(kind), [&](Side& s) {
       Text text;
       if (kind == 0) s.wait(s.harness->store(0).distrust());
@@ -805,6 +806,8 @@ class Twins {
         return std::string();
       });
     }
+    // A backup of before is of another place or history of the server, which PostgreSQL's harness cannot tell.
+    has_backup_ = kind == 1;
     both("history " + std::to_string(kind), [&](Side& s) {
       if (kind < 3) s.harness->restore();
       if (kind > 1) s.harness->promote();
