@@ -24,7 +24,8 @@ from support import Sim  # noqa: E402
 BATCHD = os.environ.get("BATCHD_BIN", str(ROOT / "build/release/batchd"))
 POOLED = os.environ.get("BATCHD_TEST_PGBOUNCER") == "1"  # the daemons and commands speak through a PgBouncer
 COMMON = 'set -euo pipefail; me=test; root=$1; . "$root/deploy/common.sh"; '
-DEADLINE = 60  # seconds; far above what anything here takes, because tests share a busy machine
+# Seconds; far above what anything here takes, because tests share a busy machine. Programs under a sanitizer take several times that.
+DEADLINE = 60 * int(os.environ.get("BATCHD_TEST_PATIENCE", "1"))
 
 
 def environment(**more):
