@@ -44,10 +44,10 @@ Task<int> PollStage::run_once() {
   const Live before = live;
   std::vector<Batch> seen;
   if (!co_await walk(live, seen)) co_return 0;
-  co_await ask_one_by_one(live, seen);
+  co_await ask_one_by_one(term, live, seen);
   co_await note(before, seen);
   for (const Batch& batch : seen) {
-    if (is_terminal(batch.status)) co_await finish(before.at(batch.id).shard, batch);
+    if (is_terminal(batch.status)) co_await finish(term, before.at(batch.id).shard, batch);
   }
   co_return 0;  // the next look waits for the interval, whatever was found
 }
@@ -67,7 +67,7 @@ Task<bool> PollStage::walk(Live& live, std::vector<Batch>& seen) {
   co_return false;
 }
 
-Task<void> PollStage::ask_one_by_one(const Live& live, std::vector<Batch>& seen) {
+Task<void> PollStage::ask_one_by_one(Term term, const Live& live, std::vector<Batch>& seen) {
   for (const auto& [id, batch] : live) {
     if (!context_.session.trusted()) co_return;
     auto answer = co_await provider_.retrieve_batch(id);
@@ -75,7 +75,7 @@ Task<void> PollStage::ask_one_by_one(const Live& live, std::vector<Batch>& seen)
       answer->id = id;
       seen.push_back(std::move(*answer));
     } else if (answer.error().kind == ErrorKind::not_found) {
-      co_await vanished(batch, answer.error());
+      co_await vanished(term, batch, answer.error());
     }
   }
 }
@@ -95,8 +95,8 @@ Task<void> PollStage::note(const Live& before, const std::vector<Batch>& seen) {
   context_.bells.merge.notify();  // a trial may have been accepted
 }
 
-Task<void> PollStage::finish(ShardId id, const Batch& batch) {
-  auto leased = co_await context_.store.lease_one(context_.session.term(), id, ShardState::submitted);
+Task<void> PollStage::finish(Term term, ShardId id, const Batch& batch) {
+  auto leased = co_await context_.store.lease_one(term, id, ShardState::submitted);
   if (!leased || leased->batch != batch.id) co_return;
   const BusyShards::Mark mark(context_.busy, id);
   Shard shard = std::move(*leased);
@@ -122,8 +122,8 @@ Task<void> PollStage::finish(ShardId id, const Batch& batch) {
   context_.bells.submit.notify();  // room was freed
 }
 
-Task<void> PollStage::vanished(const LiveBatch& live, const ProviderError& error) {
-  auto leased = co_await context_.store.lease_one(context_.session.term(), live.shard, ShardState::submitted);
+Task<void> PollStage::vanished(Term term, const LiveBatch& live, const ProviderError& error) {
+  auto leased = co_await context_.store.lease_one(term, live.shard, ShardState::submitted);
   if (!leased) co_return;
   const BusyShards::Mark mark(context_.busy, live.shard);
   Shard shard = std::move(*leased);

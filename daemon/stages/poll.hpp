@@ -28,10 +28,12 @@ class PollStage final : public Stage {
   Milliseconds pause() const override;
   /// Removes from `live` what the list showed; false when the provider did not answer.
   Task<bool> walk(Live& live, std::vector<Batch>& seen);
-  Task<void> ask_one_by_one(const Live& live, std::vector<Batch>& seen);
+  // What follows from a pass is done under the term that the pass began under: a shard leased under another one, of a replica
+  // that does not poll any more, would stay with it for as long as it lives.
+  Task<void> ask_one_by_one(Term term, const Live& live, std::vector<Batch>& seen);
   Task<void> note(const Live& before, const std::vector<Batch>& seen);
-  Task<void> finish(ShardId shard, const Batch& batch);
-  Task<void> vanished(const LiveBatch& live, const ProviderError& error);
+  Task<void> finish(Term term, ShardId shard, const Batch& batch);
+  Task<void> vanished(Term term, const LiveBatch& live, const ProviderError& error);
 
   std::string provider_name_;
   Provider& provider_;

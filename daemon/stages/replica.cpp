@@ -73,6 +73,7 @@ Replica::Replica(const Config& config, const ReplicaPorts& ports, ReplicaInfo se
       ports_(ports),
       session_(ports.store, ports.clock, ports.log, ports.metrics, std::move(self), config.lease.ttl) {
   make_routes();
+  session_.on_rewound = [this](Term term) -> Task<void> { co_await publish(term); };
   session_.on_burial = [this] {
     for (Wakeup* bell :
          {&bells_.plan, &bells_.upload, &bells_.submit, &bells_.merge, &bells_.close, &bells_.cancel, &bells_.orphans})
@@ -102,15 +103,19 @@ Task<bool> Replica::enter() {
   const std::string instance = co_await ports_.store.instance_id();
   co_await ports_.store.maintain();
   co_await session_.beat();
-  std::vector<DeploymentSettings> deployments;
-  for (const DeploymentConfig& d : config_.deployments)
-    deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
-  if (!co_await ports_.store.publish(session_.term(), deployments)) co_return false;
+  if (!co_await publish(session_.term())) co_return false;
   context_ = std::make_unique<StageContext>(StageContext{ports_.store, session_, ports_.clock, ports_.log, ports_.metrics, bells_,
                                                          busy_, ports_.providers, routes_, instance, backoff_policy(config_)});
   make_stages();
-  ports_.log.info("ready", {{"instance", instance}, {"deployments", deployments.size()}});
+  ports_.log.info("ready", {{"instance", instance}, {"deployments", config_.deployments.size()}});
   co_return true;
+}
+
+Task<bool> Replica::publish(Term term) {
+  std::vector<DeploymentSettings> deployments;
+  for (const DeploymentConfig& d : config_.deployments)
+    deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
+  co_return co_await ports_.store.publish(term, deployments);
 }
 
 void Replica::make_stages() {

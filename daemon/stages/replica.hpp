@@ -48,6 +48,7 @@ class Replica {
  private:
   void make_routes();
   void make_stages();
+  Task<bool> publish(Term term);
   void add_provider(const std::string& name, Provider& provider);
 
   const Config& config_;

@@ -29,6 +29,7 @@ Task<void> Session::beat() {
       log_.error("database.rewound",
                  {{"meaning", "the database has lost what it had confirmed: a backup was restored, or a standby promoted early"},
                   {"next", "nothing is planned or submitted until the providers' lists have been compared with it"}});
+      rewound_ = true;
     }
     if (standing != Standing::alive) {
       log_.warn("replica.lost", {{"term", term_->value}});
@@ -48,6 +49,8 @@ Task<void> Session::beat() {
     term_ = term;
     log_.info("replica.joined", {{"term", term.value}});
   }
+  if (rewound_ && on_rewound) co_await on_rewound(*term_);
+  rewound_ = false;
   trusted_until_ = asked + ttl_ * 2 / 3;
   const Burial burial = co_await store_.bury_dead(ttl_, last_burial_);
   last_burial_ = asked;

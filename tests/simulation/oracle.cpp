@@ -188,12 +188,12 @@ std::string Oracle::check_answer(RequestId id, const RequestView& view) const {
   return "";
 }
 
-bool Oracle::lenient(const Run& run) const {
+bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
   if (loss_accepted_) return true;
   for (const CloudFault fault : losing) {
     if (clouds_[run.cloud]->struck(fault) > 0) return true;
   }
-  return unclosable(*run.batch);
+  return unclosable(*run.batch) || (again && hurried(*again));
 }
 
 /// What no client can close (DESIGN.md P2): the batch was accepted, or listed, later than anybody looks for it.
@@ -208,6 +208,11 @@ bool Oracle::unclosable(const BatchEntry& batch) const {
   return clock_was_set || batch.listed_surely > announced + schedule_.config.retry.settle_window;
 }
 
+/// Where nothing but a replica's memory tells that commits are lost, the others go on until its next heartbeat.
+bool Oracle::hurried(const BatchEntry& batch) const {
+  return restored_at_ && batch.accepted >= *restored_at_ && batch.accepted < *restored_at_ + schedule_.config.lease.ttl;
+}
+
 /// Nothing is run again that was answered, paid for, and could be read.
 std::string Oracle::check_billing(RequestId id, const std::vector<Run>& runs) {
   for (std::size_t i = 0; i + 1 < runs.size(); ++i) {
@@ -215,7 +220,7 @@ std::string Oracle::check_billing(RequestId id, const std::vector<Run>& runs) {
     if (!first.line->billed || !first.line->written) continue;
     const Run& second = runs[i + 1];
     ++tally_.duplicates;
-    if (lenient(first)) continue;
+    if (lenient(first, second.batch)) continue;
     return text("request ", id, " was billed in batch ", first.batch->id, " of shard ", first.batch->shard, " attempt ",
                 first.batch->attempt, " (accepted at ", first.batch->accepted.count(), " ms, listed from ",
                 first.batch->listed_surely.count(), " ms on) and run again in batch ", second.batch->id, " of shard ",
@@ -228,10 +233,11 @@ std::string Oracle::check_billing(RequestId id, const std::vector<Run>& runs) {
 /// What was paid for is kept (P4), and wins over everything else that could become of a request.
 std::string Oracle::check_paid(RequestId id, const RequestView& view, const std::vector<Run>& runs) const {
   if (view.result->outcome == Outcome::succeeded) return "";
-  // To a database that has forgotten the batch it waited in the queue, and could be cancelled at once.
-  if (view.result->outcome == Outcome::cancelled && restored_at_) return "";
+  // To a database that has forgotten the batch it waited in the queue, where it could be cancelled and its deadline could pass.
+  const Outcome outcome = view.result->outcome;
+  if (restored_at_ && (outcome == Outcome::cancelled || outcome == Outcome::expired)) return "";
   for (const Run& run : runs) {
-    if (run.line->billed && run.line->written && !lenient(run))
+    if (run.line->billed && run.line->written && !lenient(run, nullptr))
       return text("request ", id, " ended as ", to_string(view.result->outcome), " although batch ", run.batch->id,
                   " has answered it: ", view.result->error);
   }

@@ -59,7 +59,8 @@ class Oracle {
   std::string check_answer(RequestId id, const RequestView& view) const;
   std::string check_billing(RequestId id, const std::vector<Run>& runs);
   std::string check_paid(RequestId id, const RequestView& view, const std::vector<Run>& runs) const;
-  bool lenient(const Run& run) const;
+  bool lenient(const Run& run, const BatchEntry* again) const;
+  bool hurried(const BatchEntry& batch) const;
   bool unclosable(const BatchEntry& batch) const;
 
   const Schedule& schedule_;

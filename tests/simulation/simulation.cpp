@@ -225,10 +225,14 @@ void Simulation::enqueue(std::int64_t count) {
           .model;
   if (dice_.flip(0.1)) request.deadline_in = dice_.between(Milliseconds{2'000}, Milliseconds{60'000});
   for (std::int64_t i = 0; i < count; ++i) {
-    request.body = body_of(dice_, std::ssize(nodes_) * 1000 + i, schedule_.poisoned);
-    const auto id = database_.enqueue(request);
-    if (id) oracle_.enqueued(*id, request.body);
+    request.body = body_of(dice_, ++prompts_, schedule_.poisoned);
+    enqueue(request);
   }
+}
+
+void Simulation::enqueue(const NewRequest& request) {
+  const auto id = database_.enqueue(request);
+  if (id) oracle_.enqueued(*id, request.body);
 }
 
 void Simulation::hint() {

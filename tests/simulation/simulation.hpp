@@ -35,6 +35,12 @@ class Simulation {
   ~Simulation();
   Verdict run();
 
+  // For scenarios that are written by hand.
+  World& world() { return world_; }
+  FakeDatabase& database() { return database_; }
+  void enqueue(const NewRequest& request);
+  FakeCloud& cloud(std::size_t provider) { return *clouds_.at(provider); }
+
  private:
   struct Seat {
     Node* node = nullptr;  // the living one
@@ -66,6 +72,7 @@ class Simulation {
   std::vector<std::unique_ptr<Node>> nodes_;  // the dead too: what is under way may name them
   std::optional<FakeDatabase> backup_;
   Time database_down_until_{0};
+  std::int64_t prompts_ = 0;  // no two requests ask the same
   bool calm_ = false;
   bool over_ = false;
   Oracle oracle_;

@@ -1,0 +1,128 @@
+// Schedules written by hand: what seeds have found once, so that it stays found however the drawing of schedules changes.
+#include "simulation/simulation.hpp"
+
+#include <gtest/gtest.h>
+
+namespace batchd::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Nothing goes wrong in it but what a test adds.
+Schedule quiet(int replicas, int providers) {
+  Schedule schedule;
+  schedule.seed = 1;
+  schedule.replicas = replicas;
+  schedule.providers = providers;
+  Config& config = schedule.config;
+  config.planner.linger = 0ms;
+  config.planner.max_requests = 2;
+  config.planner.max_bytes = 1'000'000;
+  config.planner.unroutable_after = 24h;
+  config.poll.interval = 1s;
+  config.poll.file_interval = 200ms;
+  config.retry.max_attempts = 3;
+  config.retry.base_delay = 200ms;
+  config.retry.max_delay = 2s;
+  config.retry.settle_window = 3s;
+  config.retry.on_unknown = "fence";
+  config.lease.ttl = 6s;
+  config.limits.memory = 32 << 20;
+  config.retention.settled = 720h;
+  config.retention.remote_files = "delete";
+  for (int p = 0; p < providers; ++p) {
+    const std::string number = std::to_string(p);
+    config.providers.push_back({});
+    config.providers.back().name = "p" + number;
+    config.deployments.push_back({"d" + number, "p" + number, "m", 1'000'000});
+    CloudSettings cloud = CloudSettings::openai_like();
+    cloud.validating = {50ms, 50ms};
+    cloud.running = {2s, 2s};
+    cloud.finalizing = {50ms, 50ms};
+    schedule.clouds.push_back(cloud);
+  }
+  schedule.calm = 20s;
+  schedule.end = 3h;
+  return schedule;
+}
+
+class Scenario : public ::testing::Test {
+ protected:
+  /// Calls `look` every ten milliseconds until it returns false.
+  void watch(Simulation& simulation, std::function<bool()> look) {
+    simulation.world().at(simulation.world().now() + 10ms, [this, &simulation, look = std::move(look)] {
+      if (look()) watch(simulation, look);
+    });
+  }
+  Workbench bench;
+};
+
+TEST_F(Scenario, AnInputFileThatSomebodyDeletesIsSentAnew) {
+  Schedule schedule = quiet(1, 1);
+  schedule.events = {{0ms, Incident::enqueue, 0, 2, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  bool deleted = false;
+  watch(simulation, [&] {
+    FakeCloud& cloud = simulation.cloud(0);
+    if (!cloud.ledger().batches.empty()) return false;
+    const auto page = cloud.list_files(std::nullopt);
+    for (const RemoteFile& file : page->files) {
+      cloud.delete_by_hand(file.id);
+      deleted = true;
+    }
+    return !deleted;
+  });
+  const Verdict verdict = simulation.run();
+  EXPECT_TRUE(deleted);
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.succeeded, 2);
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, AnAnswerIsNotGivenToAnotherRequestThatGotItsNumber) {
+  Schedule schedule = quiet(2, 1);
+  schedule.events = {{0ms, Incident::enqueue, 0, 1, {}},
+                     {1000ms, Incident::backup, 0, 0, {}},
+                     {1010ms, Incident::enqueue, 0, 4, {}},
+                     {2500ms, Incident::promote, 0, 0, {}},
+                     {2510ms, Incident::enqueue, 0, 4, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.succeeded, 5);
+  EXPECT_GT(verdict.tally.billed, 5) << "the lost requests had been submitted";
+}
+
+TEST_F(Scenario, AfterALossOfCommitsNothingIsPlannedAnywhereBeforeEveryListAgrees) {
+  Schedule schedule = quiet(2, 2);
+  schedule.clouds[0].list_lag = {1s, 1s};
+  // All of them wait at the time of the backup, and are in batches at both providers when its commits are lost.
+  schedule.events = {
+      {0ms, Incident::enqueue, 0, 12, {}}, {20ms, Incident::backup, 0, 0, {}}, {3500ms, Incident::promote, 0, 0, {}}};
+  Simulation simulation(schedule, bench, &std::cout);
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.succeeded, 12);
+  EXPECT_EQ(verdict.tally.billed, 12);
+}
+
+TEST_F(Scenario, RequestsThatAProviderRefusesWithoutAWordEndEvenWhenTheyAreAllThatIsLeft) {
+  Schedule schedule = quiet(1, 1);
+  schedule.events = {{0ms, Incident::enqueue, 0, 6, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  simulation.world().at(5s, [&] {
+    for (int i = 0; i < 2; ++i) {
+      NewRequest request;
+      request.model = "m";
+      request.body = R"({"messages":[{"role":"user","content":"cloud:silent )" + std::to_string(i) + R"("}]})";
+      simulation.enqueue(request);
+    }
+  });
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.succeeded, 6);
+  EXPECT_EQ(verdict.tally.failed, 2);
+}
+
+}  // namespace
+}  // namespace batchd::simulation
