@@ -41,6 +41,9 @@ bool split_shard(Database& database, Term term, ShardId shard, const ShardConten
     if (stored.empty()) stored.assign(before.size(), '\0');
     if (stored == contents.decided.bytes()) return true;  // the same again, after a COMMIT whose answer was lost
     if (stored != before) return false;
+    if (!tx.run(queries::may_number, shard.value)[0][0].as<bool>())
+      throw StoreError("shard " + std::to_string(shard.value) +
+                       " is not split before its provider's list has been compared with the books");
     const auto made = tx.run(queries::split_shard, shard.value, requests, trial)[0][0].as<std::int64_t>();
     tx.run(queries::split_members, shard.value, made, multirange(part));
     tx.run(queries::store_progress, shard.value, to_hex(contents.decided.bytes()));

@@ -236,7 +236,7 @@ class Store {
   virtual Task<bool> settle(Term term, ShardId shard, const ShardContents& contents, SettleChunk chunk) = 0;
 
   /// Moves members of a refused shard to a new planned shard of the same lane, remembered as its trial when it is one: those in
-  /// `part`, whose bits are set in `contents.decided` already. False when the lease is lost.
+  /// `part`, whose bits `contents.decided` has already. False when the lease is lost; StoreError while the books are in doubt.
   virtual Task<bool> split(Term term, ShardId shard, const ShardContents& contents, std::vector<IdRange> part, bool trial) = 0;
   virtual Task<Suspicion> suspicion(ShardId shard) = 0;
 

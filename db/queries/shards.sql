@@ -161,6 +161,10 @@ CROSS JOIN LATERAL (SELECT id, undecided, depth FROM chain ORDER BY depth DESC L
 LEFT JOIN batchd.shard t ON t.id = c.id AND c.depth > 0
 WHERE s.id = $1::bigint;
 
+-- name: may_number
+-- Whether a new shard of a shard's provider may be given a number: not while there may be forgotten ones that have it.
+SELECT batchd.is_trusted(s.provider) FROM batchd.shard s WHERE s.id = $1::bigint;
+
 -- name: split_shard
 -- A new shard of the same lane for some of a shard's requests, $2 of them; a trial is remembered as such.
 WITH part AS (

@@ -40,6 +40,9 @@ void Oracle::enqueued(RequestId id, const std::string& body) {
 void Oracle::restored(Milliseconds now) {
   ++tally_.restores;
   restored_at_ = now;
+  for (const ShardView& view : database_.shards()) {
+    if (view.shard.state != ShardState::closed) from_backup_.insert(view.shard.id);
+  }
   std::erase_if(prompts_, [this](const auto& entry) { return !database_.request(entry.first); });
 }
 
@@ -193,7 +196,7 @@ bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
   for (const CloudFault fault : losing) {
     if (clouds_[run.cloud]->struck(fault) > 0) return true;
   }
-  return unclosable(*run.batch) || (again && hurried(*again));
+  return unclosable(*run.batch) || (again && left_open(*run.batch, *again));
 }
 
 /// What no client can close (DESIGN.md P2): the batch was accepted, or listed, later than anybody looks for it.
@@ -208,9 +211,11 @@ bool Oracle::unclosable(const BatchEntry& batch) const {
   return clock_was_set || batch.listed_surely > announced + schedule_.config.retry.settle_window;
 }
 
-/// Where nothing but a replica's memory tells that commits are lost, the others go on until its next heartbeat.
-bool Oracle::hurried(const BatchEntry& batch) const {
-  return restored_at_ && batch.accepted >= *restored_at_ && batch.accepted < *restored_at_ + schedule_.config.lease.ttl;
+/// What a loss of commits leaves open (tests/README.md): where nothing but a replica's memory tells of it, the others go on until
+/// its next heartbeat; and what a backup holds in one shard while it was given to another one since goes out with both.
+bool Oracle::left_open(const BatchEntry& first, const BatchEntry& again) const {
+  if (first.shard != again.shard && from_backup_.contains(again.shard)) return true;
+  return restored_at_ && again.accepted >= *restored_at_ && again.accepted < *restored_at_ + schedule_.config.lease.ttl;
 }
 
 /// Nothing is run again that was answered, paid for, and could be read.

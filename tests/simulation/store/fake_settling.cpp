@@ -201,6 +201,8 @@ bool FakeDatabase::split(Term term, ShardId id, const ShardContents& contents, c
     if (stored == contents.decided.bytes()) return true;  // the same again, after a COMMIT whose answer was lost
     if (stored != before) return false;
   }
+  if (!takes_work(parent->shard.provider))
+    throw StoreError("not split before its provider's list has been compared with the books");
   const Instant now = server_->clock();
   const std::optional<Instant> suspect_since = parent->suspect_since ? parent->suspect_since : parent->finished_at;
   ShardRow made;
