@@ -40,8 +40,9 @@ void Oracle::enqueued(RequestId id, const std::string& body) {
 void Oracle::restored(Milliseconds now) {
   ++tally_.restores;
   restored_at_ = now;
-  for (const ShardView& view : database_.shards()) {
-    if (view.shard.state != ShardState::closed) from_backup_.insert(view.shard.id);
+  for (const auto& [id, prompt] : prompts_) {
+    const auto view = database_.request(id);
+    if (view->state == RequestView::State::in_flight && view->shard) from_backup_[id] = *view->shard;
   }
   std::erase_if(prompts_, [this](const auto& entry) { return !database_.request(entry.first); });
 }
@@ -196,7 +197,7 @@ bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
   for (const CloudFault fault : losing) {
     if (clouds_[run.cloud]->struck(fault) > 0) return true;
   }
-  return unclosable(*run.batch) || (again && left_open(*run.batch, *again));
+  return unclosable(*run.batch) || (again && left_open(run, *again));
 }
 
 /// What no client can close (DESIGN.md P2): the batch was accepted, or listed, later than anybody looks for it.
@@ -213,8 +214,11 @@ bool Oracle::unclosable(const BatchEntry& batch) const {
 
 /// What a loss of commits leaves open (tests/README.md): where nothing but a replica's memory tells of it, the others go on until
 /// its next heartbeat; and what a backup holds in one shard while it was given to another one since goes out with both.
-bool Oracle::left_open(const BatchEntry& first, const BatchEntry& again) const {
-  if (first.shard != again.shard && from_backup_.contains(again.shard)) return true;
+/// And of two attempts with one input file a list without metadata does not say which one a batch belongs to.
+bool Oracle::left_open(const Run& first, const BatchEntry& again) const {
+  const auto held = from_backup_.find(first.line->id.request);
+  if (held != from_backup_.end() && held->second != first.batch->shard) return true;
+  if (restored_at_ && first.batch->attempt > 1 && clouds_[first.cloud]->struck(CloudFault::no_metadata) > 0) return true;
   return restored_at_ && again.accepted >= *restored_at_ && again.accepted < *restored_at_ + schedule_.config.lease.ttl;
 }
 

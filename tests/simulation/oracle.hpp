@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -61,7 +60,7 @@ class Oracle {
   std::string check_billing(RequestId id, const std::vector<Run>& runs);
   std::string check_paid(RequestId id, const RequestView& view, const std::vector<Run>& runs) const;
   bool lenient(const Run& run, const BatchEntry* again) const;
-  bool left_open(const BatchEntry& first, const BatchEntry& again) const;
+  bool left_open(const Run& first, const BatchEntry& again) const;
   bool unclosable(const BatchEntry& batch) const;
 
   const Schedule& schedule_;
@@ -69,7 +68,7 @@ class Oracle {
   const std::vector<std::unique_ptr<FakeCloud>>& clouds_;
   std::map<RequestId, std::uint64_t> prompts_;
   std::optional<Milliseconds> restored_at_;
-  std::set<ShardId> from_backup_;  ///< shards that were live in it
+  std::map<RequestId, ShardId> from_backup_;  ///< which requests were in which live shards in it
   bool loss_accepted_ = false;
   Tally tally_;
 };

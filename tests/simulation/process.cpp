@@ -1,5 +1,6 @@
 #include "simulation/process.hpp"
 
+#include "db/store.hpp"
 #include "simulation/trace.hpp"
 
 #include <boost/asio/redirect_error.hpp>
@@ -115,7 +116,11 @@ void Line::arrives_late(std::string_view verb, std::function<void()> effect) {
       world.now() + Time{dice.between(1000, 3 * patience_.count() * 1000)},
       [trace = &process_.trace(), who = process_.name(), line = name_, what = std::string(verb), effect = std::move(effect)] {
         trace->note(who, line, what, "arrives late");
-        effect();
+        try {
+          effect();
+        } catch (const StoreError&) {
+          // Refused, and nobody waits for the answer any more.
+        }
       });
 }
 
