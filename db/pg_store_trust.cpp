@@ -17,25 +17,39 @@ std::string names(const std::vector<std::string>& providers) {
   return text_array_of(providers, [](const std::string& name) -> const std::string& { return name; });
 }
 
-Term join_replica(Database& database, const ReplicaInfo& replica) {
-  return transact(database, [&](Transaction& tx) {
+Term join_replica(Database& database, Beats& known, const ReplicaInfo& replica) {
+  std::string instance;
+  const Term joined = transact(database, [&](Transaction& tx) {
     for (;;) {
       const Term term = random_term();
-      if (tx.run(queries::join_replica, term.value, replica.host, replica.pid, replica.version).empty()) continue;
+      const auto rows = tx.run(queries::join_replica, term.value, replica.host, replica.pid, replica.version);
+      if (rows.empty()) continue;
+      instance = rows[0][0].as<std::string>();
       if (!replica.providers.empty()) tx.run(queries::distrust, names(replica.providers), false);
       return term;
     }
   });
+  known.begin(joined, instance);
+  return joined;
+}
+
+/// Whether the database has forgotten that a term which is not alive has ever been.
+bool is_forgotten(Transaction& tx, const Beats& known, Term term) {
+  const std::string instance = known.instance(term);
+  return !instance.empty() && !tx.run(queries::end_unknown_term, term.value, instance).empty();
 }
 
 Standing beat(Database& database, Beats& known, Term term) {
   std::int64_t beats = 0;
   const Standing standing = transact(database, [&](Transaction& tx) {
     const auto rows = tx.run(queries::beat, term.value);
-    if (rows.empty()) return Standing::buried;
-    beats = rows[0][0].as<std::int64_t>();
-    const bool other_history = rows[0][1].as<bool>();
-    if (beats > known.confirmed(term) && !other_history) return Standing::alive;
+    if (rows.empty()) {
+      if (!is_forgotten(tx, known, term)) return Standing::buried;
+    } else {
+      beats = rows[0][0].as<std::int64_t>();
+      const bool other_history = rows[0][1].as<bool>();
+      if (beats > known.confirmed(term) && !other_history) return Standing::alive;
+    }
     tx.run(queries::distrust, std::string("{}"), true);
     tx.run(queries::remove_replica, term.value);
     return Standing::rewound;
@@ -61,7 +75,8 @@ std::vector<Unmatched> read_unmatched(Database& database) {
 }  // namespace
 
 Task<Term> PgStore::join(const ReplicaInfo& replica) {
-  return run_on(heartbeat_.pool, [&db = heartbeat_.database, replica] { return join_replica(db, replica); });
+  return run_on(heartbeat_.pool,
+                [&db = heartbeat_.database, &beats = beats_, replica] { return join_replica(db, beats, replica); });
 }
 
 Task<Standing> PgStore::heartbeat(Term term) {

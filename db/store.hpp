@@ -170,7 +170,10 @@ class Store {
   /// went through before.
   virtual Task<Term> join(const ReplicaInfo& replica) = 0;
   /// Renews the heartbeat. When the database turns out to be rewound, all providers become unmatched, the shards that it knows
-  /// are doubtful, and the term is void: what this replica holds in memory is of another past.
+  /// are doubtful, and the term is void: what this replica holds in memory is of another past. It is rewound when it knows fewer
+  /// beats than were confirmed, another timeline, or neither the term nor its end; it remembers ends for a week, so that a
+  /// process that slept for longer after it was buried raises a false alarm, which costs a walk through the lists. Only who was
+  /// there before can tell: when every process is new, a restore is noticed by the timeline, or by what the providers list.
   virtual Task<Standing> heartbeat(Term term) = 0;
   /// Commits turned out to be lost: all providers become unmatched, and the shards that the database knows are doubtful.
   virtual Task<void> distrust() = 0;

@@ -31,7 +31,7 @@ struct BookEntry {
     std::optional<BatchId> batch;
     std::int64_t requests = 0;
   };
-  std::optional<ShardId> shard;  ///< nothing: no POST of ours ever named that input file
+  std::optional<ShardId> shard;  ///< nothing: neither a POST nor a shard of ours has that input file
   int attempt = 0;
   bool retired = false;          ///< the shard was closed and forgotten long ago
   bool recorded = false;         ///< the batch was judged before, and somebody tends it

@@ -20,7 +20,8 @@ ON CONFLICT (shard_id, attempt) DO UPDATE SET answer = excluded.answer, answered
 UPDATE batchd.deployment SET reserved = reserved + $2::bigint WHERE name = $1;
 
 -- name: look_up_batches
--- What the books say of listed batches: of the shard and attempt that each names, or of those that its input file was sent for.
+-- What the books say of listed batches: of the shard and attempt that each names, or of those that its input file was sent for. When
+-- they know of no POST with that file, of the shard whose file it is: the announcement was lost.
 SELECT coalesce(k.shard, 0) AS shard, coalesce(k.attempt, 0) AS attempt,
        s.id IS NULL AND k.shard <= (SELECT i.retired_through FROM batchd.instance i) AS retired,
        EXISTS (SELECT FROM batchd.stray t WHERE t.provider = $1 AND t.batch_id = u.batch)
@@ -32,8 +33,11 @@ FROM unnest($2::text[], $3::bigint[], $4::int[], $5::text[]) WITH ORDINALITY AS 
 LEFT JOIN LATERAL (SELECT f.shard_id, f.attempt FROM batchd.submission f
                    WHERE u.shard = 0 AND f.input_file = u.file AND f.provider = $1
                    ORDER BY f.batch_id IS NOT DISTINCT FROM u.batch DESC, f.answer = 'open' DESC, f.attempt DESC LIMIT 1) f ON true
-CROSS JOIN LATERAL (SELECT CASE WHEN u.shard > 0 THEN u.shard ELSE f.shard_id END AS shard,
-                           CASE WHEN u.shard > 0 THEN u.attempt ELSE f.attempt END AS attempt) k
+LEFT JOIN LATERAL (SELECT o.id, o.attempt FROM batchd.shard o
+                   WHERE u.shard = 0 AND f.shard_id IS NULL AND o.input_file = u.file AND o.provider = $1
+                   ORDER BY o.state = 'closed', o.id LIMIT 1) h ON true
+CROSS JOIN LATERAL (SELECT CASE WHEN u.shard > 0 THEN u.shard ELSE coalesce(f.shard_id, h.id) END AS shard,
+                           CASE WHEN u.shard > 0 THEN u.attempt ELSE coalesce(f.attempt, h.attempt) END AS attempt) k
 LEFT JOIN batchd.submission b ON b.shard_id = k.shard AND b.attempt = k.attempt AND b.provider = $1
 LEFT JOIN batchd.shard s ON s.id = k.shard AND s.provider = $1
 ORDER BY u.place;

@@ -1,8 +1,9 @@
 -- Replicas, roles, the instance and what is configured.
 
 -- name: join_replica
--- Registers a replica under a fresh term: no row when the term is taken.
-INSERT INTO batchd.replica (term, host, pid, version) VALUES ($1::bigint, $2, $3::bigint, $4) ON CONFLICT DO NOTHING RETURNING term;
+-- Registers a replica under a fresh term: no row when the term is taken. Tells in which instance it begins.
+INSERT INTO batchd.replica (term, host, pid, version) VALUES ($1::bigint, $2, $3::bigint, $4) ON CONFLICT DO NOTHING
+RETURNING coalesce((SELECT i.id FROM batchd.instance i), '');
 
 -- name: release_shards
 -- Gives back every shard a replica leases.

@@ -6,6 +6,11 @@
 UPDATE batchd.replica SET heartbeat_at = clock_timestamp(), beats = beats + 1 WHERE term = $1::bigint
 RETURNING beats, batchd.is_rewound();
 
+-- name: end_unknown_term
+-- Ends a term that had begun in this very instance, and is neither alive nor known to be over: a row proves that the database has
+-- forgotten its beginning.
+INSERT INTO batchd.ended_term (term) SELECT $1::bigint FROM batchd.instance i WHERE i.id = $2 ON CONFLICT DO NOTHING RETURNING term;
+
 -- name: count_beat
 -- The same without a sign of life, for a write that must not be forgotten: no row when the database has forgotten an earlier one.
 UPDATE batchd.replica SET beats = beats + 1 WHERE term = $1::bigint AND beats >= $2::bigint RETURNING beats;

@@ -117,6 +117,7 @@ TEST_F(Adoption, ANewInstanceLetsGoOfEveryFileAndBatchOfTheOriginal) {
   EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.shard WHERE state <> 'closed' AND batch_id IS NOT NULL"), 0);
   EXPECT_EQ(sql.number("SELECT reserved FROM batchd.deployment"), 0);
   EXPECT_EQ(wait(store.heartbeat(term)), Standing::buried) << "the old term is void";
+  EXPECT_TRUE(wait(store.unmatched()).empty()) << "and this instance has lost nothing";
   EXPECT_TRUE(wait(store.live_batches("prov")).empty());
 }
 

@@ -98,13 +98,27 @@ const std::pair<const std::pair<ShardId, int>, SubmissionRow>* FakeDatabase::sen
   return best;
 }
 
+const ShardRow* FakeDatabase::uploaded_as(std::string_view provider, const Claim& claim) const {
+  if (!claim.input_file || without(Mutant::file_of_shard)) return nullptr;
+  for (const auto* const table : {&live_, &closed_}) {
+    for (const ShardRow& row : *table) {
+      if (row.shard.input_file == claim.input_file && row.shard.provider == provider) return &row;
+    }
+  }
+  return nullptr;
+}
+
 BookEntry FakeDatabase::look_up(std::string_view provider, const Claim& claim) const {
   BookEntry entry;
   std::pair<ShardId, int> key{claim.shard.value_or(ShardId{0}), claim.attempt};
   if (key.first.value <= 0) {
-    const auto* const sent = sent_with(provider, claim);
-    if (sent == nullptr) return entry;
-    key = sent->first;
+    if (const auto* const sent = sent_with(provider, claim)) {
+      key = sent->first;
+    } else if (const ShardRow* const held = uploaded_as(provider, claim)) {
+      key = {held->shard.id, held->shard.attempt};
+    } else {
+      return entry;
+    }
   }
   entry.shard = key.first;
   entry.attempt = key.second;

@@ -109,9 +109,10 @@ class FakeDatabase {
   std::int64_t notifications() const { return notifications_; }
 
   // The verbs of Store ----------------------------------------------------------------------------------------------------
-  // `confirmed` are the beats of the term that its store knows to be kept (db/beats.hpp).
+  // `confirmed` are the beats of the term that its store knows to be kept, `instance` is where that knows it to have begun
+  // (db/beats.hpp).
   Term join(const ReplicaInfo& replica);
-  Beat heartbeat(Term term, std::int64_t confirmed = 0);
+  Beat heartbeat(Term term, std::int64_t confirmed = 0, std::string_view instance = {});
   void distrust();
   std::vector<Unmatched> unmatched() const;
   void matched(Term term, const Unmatched& provider);
@@ -237,6 +238,8 @@ class FakeDatabase {
   bool is_free(const std::optional<Term>& owner, Term term) const;
   bool holds_role(Term term, std::string_view role) const;
   void remove_replica(Term term);
+  void remember_ended(Term term);
+  bool is_forgotten(Term term, std::string_view instance) const;
   void distrust(const std::vector<std::string>& providers, bool lost);
   bool is_rewound() const { return instance_.timeline != server_->timeline(); }
   bool is_trusted(std::string_view provider) const;
@@ -276,6 +279,7 @@ class FakeDatabase {
   void check_books(const Shard& before, const Shard& after) const;
   void keep_books(const Shard& before, const Shard& after);
   const std::pair<const std::pair<ShardId, int>, SubmissionRow>* sent_with(std::string_view provider, const Claim& claim) const;
+  const ShardRow* uploaded_as(std::string_view provider, const Claim& claim) const;
   bool may_judge_files(std::string_view provider) const;
   std::int64_t undecided(const ShardRow& row) const;
   /// It is not waiting for a trial.
@@ -315,6 +319,7 @@ class FakeDatabase {
 
   std::vector<DeploymentRow> deployments_;  ///< by name
   std::vector<ReplicaRow> replicas_;
+  std::vector<EndedTermRow> ended_terms_;
   std::map<std::string, std::optional<Term>, std::less<>> roles_;
   std::set<std::string, std::less<>> pauses_;
   std::map<std::string, UnmatchedRow, std::less<>> unmatched_;

@@ -103,6 +103,24 @@ TEST_F(FakeDatabaseTest, TermsAreNotRepeatedAfterARestore) {
   EXPECT_NE(db.join({"host", 1, "test", {}}), before);
 }
 
+TEST_F(FakeDatabaseTest, ATermOfAPastThatIsLostIsNoticedInItsOwnInstanceOnly) {
+  planner();
+  const FakeDatabase backup = db;
+  const Term next = db.join({"host", 1, "test", {}});
+  const std::string instance = db.instance_id();
+  db = backup;
+  EXPECT_EQ(db.heartbeat(next, 0, "another").standing, Standing::buried);
+  EXPECT_EQ(db.heartbeat(next, 0, instance).standing, Standing::rewound);
+  EXPECT_EQ(db.heartbeat(next, 0, instance).standing, Standing::buried);
+
+  const Term last = db.join({"host", 1, "test", {}});
+  time += seconds{60};
+  db.adopt_as_new_instance(seconds{10});
+  EXPECT_EQ(db.heartbeat(last, 0, instance).standing, Standing::buried);
+  EXPECT_EQ(db.heartbeat(last, 0, db.instance_id()).standing, Standing::buried) << "its end is known";
+  EXPECT_TRUE(db.unmatched().empty());
+}
+
 TEST_F(FakeDatabaseTest, APromotionIsNoticedByWhoeverBeats) {
   const Term term = planner();
   EXPECT_EQ(db.heartbeat(term).standing, Standing::alive);
@@ -214,8 +232,10 @@ TEST_F(FakeDatabaseTest, MutantBeatsCheckTakesAForgetfulDatabaseForItself) {
   EXPECT_EQ(db.heartbeat(term, 0).beats, 1);
   chosen_mutant = Mutant::beats_check;
   EXPECT_EQ(db.heartbeat(term, 5).standing, Standing::alive);
+  EXPECT_EQ(db.heartbeat(Term{4711}, 0, db.instance_id()).standing, Standing::buried);
   chosen_mutant = Mutant::none;
   EXPECT_EQ(db.heartbeat(term, 5).standing, Standing::rewound);
+  EXPECT_EQ(db.heartbeat(Term{4711}, 0, db.instance_id()).standing, Standing::rewound);
 }
 
 TEST_F(FakeDatabaseTest, MutantBeatsOfWritesPlansInAForgetfulDatabase) {

@@ -12,7 +12,7 @@ bool FakeDatabase::holds_role(Term term, std::string_view role) const {
 }
 
 void FakeDatabase::remove_replica(Term term) {
-  std::erase_if(replicas_, [term](const ReplicaRow& row) { return row.term == term; });
+  if (std::erase_if(replicas_, [term](const ReplicaRow& row) { return row.term == term; }) > 0) remember_ended(term);
 }
 
 void FakeDatabase::leave(Term term) {
@@ -69,8 +69,12 @@ Burial FakeDatabase::bury_dead(Milliseconds ttl, std::optional<Milliseconds> sin
   Burial burial;
   burial.clock_step = mend_clock(ttl, since);
   const Instant now = server_->clock();
-  burial.replicas =
-      static_cast<int>(std::erase_if(replicas_, [&](const ReplicaRow& row) { return row.heartbeat_at < now - ttl; }));
+  std::vector<Term> dead;
+  for (const ReplicaRow& row : replicas_) {
+    if (row.heartbeat_at < now - ttl) dead.push_back(row.term);
+  }
+  for (const Term term : dead) remove_replica(term);
+  burial.replicas = static_cast<int>(dead.size());
   if (burial.replicas > 0) {
     for (auto& [provider, search] : orphan_searches_) search = {std::min(search.due_at, now), now};
   }

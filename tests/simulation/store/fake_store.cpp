@@ -48,11 +48,19 @@ Task<std::invoke_result_t<Work&, FakeDatabase&>> FakeStore::call(std::string_vie
 // Replicas, roles, configuration ------------------------------------------------------------------------------------------
 
 Task<Term> FakeStore::join(const ReplicaInfo& replica) {
-  return call("join", [replica](FakeDatabase& db) { return db.join(replica); });
+  return begin(call("join", [replica](FakeDatabase& db) { return std::pair(db.join(replica), db.instance_id()); }));
+}
+
+Task<Term> FakeStore::begin(Task<std::pair<Term, std::string>> join) {
+  const std::pair<Term, std::string> joined = co_await std::move(join);
+  beats_->begin(joined.first, joined.second);
+  co_return joined.first;
 }
 
 Task<Standing> FakeStore::heartbeat(Term term) {
-  auto work = [term, beats = beats_](FakeDatabase& db) { return db.heartbeat(term, beats->confirmed(term)); };
+  auto work = [term, beats = beats_](FakeDatabase& db) {
+    return db.heartbeat(term, beats->confirmed(term), beats->instance(term));
+  };
   const Beat beat = co_await call("heartbeat", work);
   if (beat.standing == Standing::alive) {
     beats_->confirm(term, beat.beats);

@@ -81,6 +81,8 @@ class FakeStore final : public Store {
   template <class Work>
   Task<std::invoke_result_t<Work&, FakeDatabase&>> call(std::string_view verb, Work work);
 
+  /// Keeps in mind that a term has begun, and where.
+  Task<Term> begin(Task<std::pair<Term, std::string>> join);
   /// Keeps in mind what a saved announcement has been told is kept.
   Task<SaveResult> remember(Term term, Task<Saved> save);
 

@@ -112,6 +112,12 @@ struct ReplicaRow {
   std::int64_t beats = 0;
 };
 
+/// batchd.ended_term.
+struct EndedTermRow {
+  Term term;
+  Instant ended_at{0};
+};
+
 /// batchd.shard with its members and their bitmap. `shard` holds the columns that the port shows; its lease, its ages, `due_in`,
 /// `unwanted`, `hurried`, `doubtful` and `found_attempt` mean nothing here.
 struct ShardRow {

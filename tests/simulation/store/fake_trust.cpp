@@ -5,6 +5,11 @@
 #include <algorithm>
 
 namespace batchd::simulation {
+namespace {
+
+constexpr Instant ends_kept = std::chrono::days{7};
+
+}  // namespace
 
 Term FakeDatabase::join(const ReplicaInfo& replica) {
   Term term;
@@ -20,16 +25,31 @@ Term FakeDatabase::join(const ReplicaInfo& replica) {
   return term;
 }
 
-Beat FakeDatabase::heartbeat(Term term, std::int64_t confirmed) {
+Beat FakeDatabase::heartbeat(Term term, std::int64_t confirmed, std::string_view instance) {
   ReplicaRow* const row = find_replica(term);
-  if (row == nullptr) return {Standing::buried, 0};
-  row->heartbeat_at = server_->clock();
-  ++row->beats;
-  const bool forgotten = row->beats <= confirmed || is_rewound();
-  if (!forgotten || without(Mutant::beats_check)) return {Standing::alive, row->beats};
+  if (row == nullptr) {
+    if (!is_forgotten(term, instance) || without(Mutant::beats_check)) return {Standing::buried, 0};
+    remember_ended(term);
+  } else {
+    row->heartbeat_at = server_->clock();
+    ++row->beats;
+    const bool forgotten = row->beats <= confirmed || is_rewound();
+    if (!forgotten || without(Mutant::beats_check)) return {Standing::alive, row->beats};
+    remove_replica(term);
+  }
   distrust({}, true);
-  remove_replica(term);
   return {Standing::rewound, 0};
+}
+
+bool FakeDatabase::is_forgotten(Term term, std::string_view instance) const {
+  return instance == instance_.id && !without(Mutant::ended_terms) &&
+         std::none_of(ended_terms_.begin(), ended_terms_.end(), [term](const EndedTermRow& row) { return row.term == term; });
+}
+
+void FakeDatabase::remember_ended(Term term) {
+  const Instant now = server_->clock();
+  std::erase_if(ended_terms_, [now](const EndedTermRow& row) { return row.ended_at < now - ends_kept; });
+  ended_terms_.push_back({term, now});
 }
 
 void FakeDatabase::distrust() {
@@ -123,6 +143,7 @@ std::string FakeDatabase::adopt_as_new_instance(Milliseconds silence) {
     if (row.heartbeat_at > now - silence)
       throw StoreError("a replica of this database is alive: process " + std::to_string(row.info.pid));
   }
+  for (const ReplicaRow& row : replicas_) remember_ended(row.term);
   replicas_.clear();
   for (auto& [name, owner] : roles_) owner.reset();
   std::vector<ShardId> merged;

@@ -116,6 +116,7 @@ TEST(Recognition, IsDecidedByTheBooks) {
       {"fenced, and the next file is not yet sent", listed(), entry(held(S::planned, 2)), R::take_over},
       {"fenced, and the next POST is not yet made", listed(), entry(held(S::uploaded, 2)), R::take_over},
       {"the commit of its intent was lost", listed(), entry(held(S::uploaded), false), R::take_over},
+      {"the same, and that of its upload", listed(), entry(held(S::planned), false), R::take_over},
       {"the same when it has ended", listed(BatchStatus::completed), entry(held(S::uploaded), false), R::take_over},
       {"the same when it failed: its shard learns why", refused, entry(held(S::uploaded), false), R::take_over},
       {"fenced, and it failed: nothing ran", refused, entry(held(S::uploaded, 2)), R::harmless},
