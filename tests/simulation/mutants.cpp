@@ -11,7 +11,6 @@ const std::vector<MutantInfo>& all_mutants() {
       {Mutant::plan_gate, "plan-gate", "plans and announces although a provider's list was not compared with the books"},
       {Mutant::beats_check, "beats-check", "does not notice that the database has gone back"},
       {Mutant::ended_terms, "ended-terms", "takes a term of which the database knows nothing for one that has ended"},
-      {Mutant::file_of_shard, "file-of-shard", "does not know a batch without metadata by the file of its shard"},
       {Mutant::bitmap, "bitmap", "does not store what of a shard is decided with the answers"},
       {Mutant::key_of_attempts, "key-of-attempts", "lets an attempt of a shard be announced twice"},
       {Mutant::beats_of_writes, "beats-of-writes",

@@ -16,7 +16,6 @@ enum class Mutant {
   plan_gate,            ///< shards are planned and announced although the provider is unmatched
   beats_check,          ///< a heartbeat does not notice that the database has gone back
   ended_terms,          ///< a term of which the database knows nothing is taken for one that has ended
-  file_of_shard,        ///< a batch without metadata is not known by the file of its shard
   bitmap,               ///< what of a shard is decided is not stored with the answers
   key_of_attempts,      ///< an attempt of a shard may be announced twice
   beats_of_writes,      ///< shards are planned and announced in a database that has forgotten what it confirmed
