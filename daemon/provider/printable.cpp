@@ -24,12 +24,14 @@ bool is_key_character(char c) {
 
 /// What follows "sk-" or "Bearer ", as far as it looks like a key. OpenAI repeats a refused key half hidden.
 void blot_out_keys(std::string& text, std::string_view introduction) {
-  for (auto at = text.find(introduction); at != std::string::npos; at = text.find(introduction, at + introduction.size() + 3)) {
+  for (auto at = text.find(introduction); at != std::string::npos;) {
     const auto begin = at + introduction.size();
     auto end = begin;
     while (end < text.size() && is_key_character(text[end])) ++end;
     const bool begins_a_word = at == 0 || !is_key_character(text[at - 1]);
-    if (begins_a_word && end - begin >= 8) text.replace(begin, end - begin, "***");
+    const bool looks_like_one = begins_a_word && end - begin >= 8;
+    if (looks_like_one) text.replace(begin, end - begin, "***");
+    at = text.find(introduction, looks_like_one ? begin + 3 : begin);
   }
 }
 

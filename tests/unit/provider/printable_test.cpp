@@ -18,6 +18,7 @@ TEST(Printable, NeverRepeatsASecret) {
   EXPECT_EQ(printable_message("Incorrect API key provided: sk-proj-abcdefgh123.", ""), "Incorrect API key provided: sk-***");
   EXPECT_EQ(printable_message("header was Bearer eyJhbGciOiJSUzI1NiJ9.e30.x and more", ""), "header was Bearer *** and more");
   EXPECT_EQ(printable_message("a task-oriented text", ""), "a task-oriented text");
+  EXPECT_EQ(printable_message("of a task- sk-abcdefgh1234", ""), "of a task- sk-***") << "close behind what is none";
 }
 
 TEST(Printable, NeverShowsTheBeginningOfASecretWhereALongTextIsCut) {
