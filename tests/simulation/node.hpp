@@ -40,6 +40,10 @@ class Node {
   void calm();
   void cut_database(Time until) { database_line_.cut(until); }
   void cut_providers(Time until);
+  /// It remembers what the database has forgotten, and will notice at its next heartbeat if nothing befalls it before.
+  bool knows_of_loss() { return !process_.dead() && store_.knows_more(replica_.session().term()); }
+  /// Nothing has kept it from the database since.
+  bool undisturbed() const { return !process_.dead() && !process_.disturbed() && !database_line_.disturbed(); }
   /// A producer's NOTIFY.
   void hint();
   /// What a loop of it failed with; a failure ends the real process too, and none is ever expected.

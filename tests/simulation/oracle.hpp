@@ -31,6 +31,8 @@ class Oracle {
   void enqueued(RequestId id, const std::string& body);
   /// The database has just gone back. What producers enqueued in between is gone with it.
   void restored(Milliseconds now);
+  /// Somebody was there who could tell that commits are lost.
+  void must_be_noticed() { must_be_noticed_ = true; }
   void died() { ++tally_.deaths; }
   /// A person said that what is lost may be paid for again.
   void loss_accepted() { loss_accepted_ = true; }
@@ -69,6 +71,7 @@ class Oracle {
   std::map<RequestId, std::uint64_t> prompts_;
   std::optional<Milliseconds> restored_at_;
   std::map<RequestId, ShardId> from_backup_;  ///< which requests were in which live shards in it
+  bool must_be_noticed_ = false;
   bool loss_accepted_ = false;
   Tally tally_;
 };

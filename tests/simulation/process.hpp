@@ -45,6 +45,8 @@ class Process {
     pause_for_ = duration;
   }
   std::int64_t passages() const { return passages_; }
+  /// It was ever paused.
+  bool disturbed() const { return owner_.paused_until.count() > 0; }
   std::function<void()> on_death;
 
   Task<void> wait_until(Time when);
@@ -92,6 +94,8 @@ class Line final : public Wire {
   void arrives_late(std::string_view verb, std::function<void()> effect) override;
 
   void set_faults(const LineFaults& faults) { faults_ = faults; }
+  /// It was ever cut, or loses calls.
+  bool disturbed() const { return cut_until_.count() > 0 || faults_.lost > 0 || faults_.slow > 0; }
   /// Nothing gets through either way before `until`.
   void cut(Time until) { cut_until_ = std::max(cut_until_, until); }
 

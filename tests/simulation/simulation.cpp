@@ -182,6 +182,15 @@ void Simulation::restore(bool new_timeline) {
   database_ = *backup_;
   if (new_timeline) database_.begin_timeline();
   oracle_.restored(now_ms());
+  std::vector<Node*> witnesses;
+  for (const Seat& seat : seats_) {
+    if (seat.node && seat.node->knows_of_loss()) witnesses.push_back(seat.node);
+  }
+  world_.at(world_.now() + schedule_.config.lease.ttl, [this, witnesses] {
+    const auto sound = [](Node* node) { return node->undisturbed(); };
+    if (std::any_of(witnesses.begin(), witnesses.end(), sound)) oracle_.must_be_noticed();
+  });
+  if (new_timeline) oracle_.must_be_noticed();
 }
 
 void Simulation::order(const Event& event) {

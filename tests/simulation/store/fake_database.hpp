@@ -169,6 +169,10 @@ class FakeDatabase {
   std::vector<JobProgress> jobs(int most) const;
 
   // For the oracle --------------------------------------------------------------------------------------------------------
+  /// Nothing for a term that is not alive.
+  std::optional<std::int64_t> beats_of(Term term) const;
+  /// When it was last noticed that commits are lost.
+  std::optional<Instant> rewound_at() const { return instance_.rewound_at; }
   /// Every request ever enqueued, and not removed since, ascending.
   std::vector<RequestId> requests() const;
   /// Nothing for an id that was never given to a row.

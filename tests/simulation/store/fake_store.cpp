@@ -296,6 +296,10 @@ Task<void> FakeStore::ping() {
   return call("ping", [](const FakeDatabase&) {});
 }
 
+bool FakeStore::knows_more(Term term) const {
+  return term.value != 0 && database_.beats_of(term).value_or(-1) < beats_->confirmed(term);
+}
+
 void FakeStore::hint() {
   hinted_ = true;
   hints_.notify();

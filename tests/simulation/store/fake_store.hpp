@@ -15,6 +15,8 @@ class FakeStore final : public Store {
   /// All of them outlive the store.
   FakeStore(FakeDatabase& database, Wire& wire, Clock& clock) : database_(database), wire_(wire), clock_(clock) {}
 
+  /// True when it was told that something was kept which the database does not know of.
+  bool knows_more(Term term) const;
   /// A producer's NOTIFY has arrived.
   void hint();
 

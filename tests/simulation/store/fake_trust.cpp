@@ -52,6 +52,11 @@ void FakeDatabase::remember_ended(Term term) {
   ended_terms_.push_back({term, now});
 }
 
+std::optional<std::int64_t> FakeDatabase::beats_of(Term term) const {
+  const ReplicaRow* const row = find_replica(term);
+  return row == nullptr ? std::nullopt : std::optional(row->beats);
+}
+
 void FakeDatabase::distrust() {
   distrust({}, true);
 }
