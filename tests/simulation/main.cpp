@@ -105,7 +105,8 @@ int run(int argc, char** argv) {
   app.add_flag("--mutants", list, "list the mutants");
   CLI11_PARSE(app, argc, argv);
   if (list) {
-    for (const MutantInfo& info : all_mutants()) std::cout << info.name << "\t" << info.guard << "\n";
+    for (const MutantInfo& info : all_mutants())
+      std::cout << info.name << "\t" << info.guard << (info.second_line ? "\tsecond line" : "") << "\n";
     return 0;
   }
   if (!options.mutant.empty()) {

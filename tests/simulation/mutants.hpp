@@ -51,6 +51,9 @@ struct MutantInfo {
   Mutant mutant;
   std::string_view name;
   std::string_view guard;  ///< what it does without
+  /// It guards against what another guard keeps from coming to pass: no schedule can show it alone, and unit tests of the fakes
+  /// do.
+  bool second_line = false;
 };
 
 /// All but `none`.

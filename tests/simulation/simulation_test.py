@@ -51,7 +51,8 @@ class Replay(unittest.TestCase):
 
 class Mutants(unittest.TestCase):
     def test_each_is_killed(self):
-        names = [line.split("\t")[0] for line in run(MUTANTS, "--mutants")[1].splitlines()]
+        lines = run(MUTANTS, "--mutants")[1].splitlines()
+        names = [line.split("\t")[0] for line in lines if not line.endswith("\tsecond line")]
         self.assertGreaterEqual(len(names), 10)
         alive = []
         for name in names:
