@@ -24,9 +24,23 @@ std::string name_of_table(const std::vector<std::string>& row) {
   return "\"" + row.at(0) + "\"";
 }
 
+/// Those of tests that are over. One that is used again is made as it was, which costs less than another one.
+std::vector<std::string>& databases_at_hand() {
+  static std::vector<std::string> names;
+  return names;
+}
+
+std::string take_database() {
+  auto& names = databases_at_hand();
+  if (names.empty()) return testing::PgCluster::instance().fresh_database();
+  std::string name = std::move(names.back());
+  names.pop_back();
+  return name;
+}
+
 }  // namespace
 
-PgStoreHarness::PgStoreHarness() : began_(sql_.value("SELECT clock_timestamp()")) {
+PgStoreHarness::PgStoreHarness() : name_(take_database()), began_(sql_.value("SELECT clock_timestamp()")) {
   // The tables as they are to be copied and aged: partitions through their parents.
   for (const auto& row : sql_.run("SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                                   "WHERE n.nspname = 'batchd' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1")) {
@@ -38,9 +52,19 @@ PgStoreHarness::PgStoreHarness() : began_(sql_.value("SELECT clock_timestamp()")
                 "JOIN pg_class c ON c.oid = format('batchd.%I', table_name)::regclass "
                 "WHERE table_schema = 'batchd' AND data_type = 'timestamp with time zone' AND c.relkind IN ('r', 'p') "
                 "AND NOT c.relispartition AND column_name <> 'deadline' AND (table_name, column_name) NOT IN "
-                "(('unmatched', 'since'), ('shard', 'wished_at')) GROUP BY table_name ORDER BY table_name")) {
+                "(('unmatched', 'since'), ('shard', 'wished_at'), ('stray', 'batch_created_at')) GROUP BY table_name ORDER BY "
+                "table_name")) {
     dated_.push_back("UPDATE batchd." + name_of_table(row) + " SET " + row.at(1) + ";");
   }
+  if (sql_.value("SELECT to_regnamespace('pristine') IS NULL") == "t") {
+    copy_to("pristine");
+  } else {
+    copy_from("pristine");
+  }
+}
+
+PgStoreHarness::~PgStoreHarness() {
+  databases_at_hand().push_back(name_);
 }
 
 std::unique_ptr<StoreHarness> make_postgresql_harness() {
@@ -93,6 +117,7 @@ AcceptedLoss PgStoreHarness::accept_loss() {
 }
 void PgStoreHarness::move() {
   sql_.run("UPDATE batchd.instance SET database_oid = 1");
+  ++moves_;
 }
 void PgStoreHarness::adopt() {
   sql_.run("SELECT batchd.adopt()");
@@ -150,32 +175,48 @@ Burial PgStoreHarness::bury_dead(Milliseconds ttl, std::optional<std::chrono::st
   return wait(stores_[0].bury_dead(ttl, last));
 }
 
-void PgStoreHarness::backup() {
-  std::string statements = "DROP SCHEMA IF EXISTS backup CASCADE; CREATE SCHEMA backup;";
-  for (const std::string& table : tables_) statements += "CREATE TABLE backup." + table + " AS TABLE batchd." + table + ";";
-  statements +=
-      "CREATE TABLE backup.numbers AS SELECT (SELECT last_value FROM batchd.request_id) AS request, (SELECT is_called FROM "
-      "batchd.request_id) AS request_called, (SELECT last_value FROM batchd.shard_id) AS shard, (SELECT is_called FROM "
-      "batchd.shard_id) AS shard_called;";
+/// Keeps every row, and where the sequences are, in a schema beside.
+void PgStoreHarness::copy_to(const std::string& schema) {
+  std::string statements = "DROP SCHEMA IF EXISTS " + schema + " CASCADE; CREATE SCHEMA " + schema + ";";
+  for (const std::string& table : tables_) {
+    statements += "CREATE TABLE " + schema + "." + table + " AS TABLE batchd." + table + ";";
+  }
+  statements += "CREATE TABLE " + schema +
+                ".numbers AS SELECT (SELECT last_value FROM batchd.request_id) AS request, (SELECT is_called FROM "
+                "batchd.request_id) AS request_called, (SELECT last_value FROM batchd.shard_id) AS shard, (SELECT is_called FROM "
+                "batchd.shard_id) AS shard_called;";
   sql_.run("BEGIN;" + statements + "COMMIT");
+}
+
+void PgStoreHarness::copy_from(const std::string& schema) {
+  std::string statements = "SET LOCAL session_replication_role = replica;";
+  for (const std::string& table : tables_) {
+    statements += "DELETE FROM batchd." + table + "; INSERT INTO batchd." + table + " OVERRIDING SYSTEM VALUE TABLE " + schema +
+                  "." + table + ";";
+  }
+  statements +=
+      "SELECT setval('batchd.request_id', request, request_called), setval('batchd.shard_id', shard, shard_called) FROM " +
+      schema + ".numbers;";
+  sql_.run("BEGIN;" + statements + "COMMIT");
+}
+
+void PgStoreHarness::backup() {
+  copy_to("backup");
   aged_at_backup_ = aged_;
+  moves_at_backup_ = moves_;
+  promotions_at_backup_ = promotions_;
 }
 
 void PgStoreHarness::restore() {
-  std::string statements = "SET LOCAL session_replication_role = replica;";
-  for (const std::string& table : tables_) {
-    statements +=
-        "DELETE FROM batchd." + table + "; INSERT INTO batchd." + table + " OVERRIDING SYSTEM VALUE TABLE backup." + table + ";";
-  }
-  statements +=
-      "SELECT setval('batchd.request_id', request, request_called), setval('batchd.shard_id', shard, shard_called) FROM "
-      "backup.numbers;";
-  sql_.run("BEGIN;" + statements + "COMMIT");
+  copy_from("backup");
   age(aged_ - aged_at_backup_);
+  if (moves_ != moves_at_backup_) sql_.run("UPDATE batchd.instance SET database_oid = 1");
+  if (promotions_ != promotions_at_backup_) sql_.run("UPDATE batchd.instance SET timeline = timeline + 1");
 }
 
 void PgStoreHarness::promote() {
   sql_.run("UPDATE batchd.instance SET timeline = timeline + 1");
+  ++promotions_;
 }
 
 }  // namespace batchd::conformance

@@ -16,6 +16,7 @@ namespace batchd::conformance {
 class PgStoreHarness final : public StoreHarness {
  public:
   PgStoreHarness();
+  ~PgStoreHarness() override;
 
   Store& store(std::size_t replica) override { return stores_.at(replica); }
 
@@ -43,10 +44,12 @@ class PgStoreHarness final : public StoreHarness {
   std::string check() override;
 
  private:
+  void copy_to(const std::string& schema);
+  void copy_from(const std::string& schema);
   void age(Milliseconds time);
   static std::string deadlines_moved(Milliseconds time);
 
-  const std::string name_ = testing::PgCluster::instance().fresh_database();
+  const std::string name_;
   testing::Sql sql_{testing::PgCluster::instance().url(name_)};
   Metrics metrics_{"test"};
   BlockingPool pool_{2};
@@ -59,6 +62,9 @@ class PgStoreHarness final : public StoreHarness {
   Milliseconds aged_{0};            ///< by how much what is dated was made older
   Milliseconds went_by_{0};         ///< of that, because time went by
   Milliseconds aged_at_backup_{0};
+  // Where the server is and what it has gone through is not in a backup.
+  int moves_ = 0, moves_at_backup_ = 0;
+  int promotions_ = 0, promotions_at_backup_ = 0;
 };
 
 }  // namespace batchd::conformance

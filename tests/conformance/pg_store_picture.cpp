@@ -142,10 +142,12 @@ Picture PgStoreHarness::picture() {
   }
   for (const Row& row :
        sql_.run("SELECT provider, batch_id, kind, shard_id, attempt, status, input_file, output_file, error_file, "
-                "over_at IS NOT NULL, used_at IS NOT NULL, done_at IS NOT NULL FROM batchd.stray "
+                "over_at IS NOT NULL, used_at IS NOT NULL, done_at IS NOT NULL, coalesce(total, -1), coalesce(completed, -1), "
+                "coalesce(failed, -1), coalesce(extract(epoch FROM batch_created_at)::bigint, -1) FROM batchd.stray "
                 "ORDER BY provider, batch_id")) {
     p.strays.push_back({row[0], row[1], row[2], ShardId{number(row[3])}, static_cast<int>(number(row[4])), row[5], row[6], row[7],
-                        row[8], is_true(row[9]), is_true(row[10]), is_true(row[11])});
+                        row[8], is_true(row[9]), is_true(row[10]), is_true(row[11]), number(row[12]), number(row[13]),
+                        number(row[14]), number(row[15])});
   }
   for (const Row& row : sql_.run("SELECT name, provider, model, enqueued_token_limit, reserved, configured, "
                                  "coalesce(paused_until > clock_timestamp(), false), pause_reason FROM batchd.deployment "

@@ -92,6 +92,8 @@ struct StrayRow {
   int attempt = 1;
   std::string status, input_file, output_file, error_file;
   bool over = false, used = false, done = false;
+  std::int64_t total = -1, completed = -1, failed = -1;  ///< -1 for not told
+  std::int64_t batch_created_at = -1;
   friend bool operator==(const StrayRow&, const StrayRow&) = default;
 };
 

@@ -121,6 +121,19 @@ TEST_F(Adoption, ANewInstanceLetsGoOfEveryFileAndBatchOfTheOriginal) {
   EXPECT_TRUE(wait(store.live_batches("prov")).empty());
 }
 
+TEST_F(Adoption, ANewInstanceHasNoBooksOfTheOriginalsPosts) {
+  const Term term = planner();
+  insert(1);
+  Batch batch;
+  batch.id = BatchId{"batch-1"};
+  const Shard shard = step(term, step(term, step(term, planned(term), Uploaded{FileId{"f"}, 1, 1}), Intended{}), Created{batch});
+  batch.id = BatchId{"batch-2"};
+  wait(store.record_stray("prov", StrayKind::duplicate, stray_of(batch, shard.id, 1)));
+  silence();
+  adopt_as_new();
+  EXPECT_EQ(sql.number("SELECT count(*) FROM batchd.submission") + sql.number("SELECT count(*) FROM batchd.stray"), 0);
+}
+
 TEST_F(Adoption, AReplicaThatSleptThroughItTouchesNothing) {
   const Term term = planner();
   insert(10);

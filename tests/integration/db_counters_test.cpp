@@ -122,39 +122,5 @@ TEST_P(Counters, AlwaysAddUp) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Counters, ::testing::Range(1U, 7U));
 
-class Gauges : public StoreTest {};
-
-TEST_F(Gauges, ComeFromTheCounters) {
-  const Term term = planner(1000);
-  insert(5, "a");
-  insert(3, "b");
-  StoreGauges gauges = wait(store.gauges());
-  EXPECT_EQ(gauges.accepted, 8);
-  EXPECT_EQ(gauges.queued, 8);
-  Shard shard = planned(term, 4);
-  shard = step(term, shard, Uploaded{FileId{"f"}, 100, 70});
-  gauges = wait(store.gauges());
-  EXPECT_EQ(gauges.in_flight, 4);
-  EXPECT_EQ(gauges.shards.at("uploaded"), 1);
-  EXPECT_EQ(gauges.shards.at("planned"), 0);
-  EXPECT_EQ(gauges.deployments.at(0).staged, 1);
-  EXPECT_EQ(gauges.deployments.at(0).staged_tokens, 70);
-  shard = step(term, shard, Intended{});
-  EXPECT_EQ(wait(store.gauges()).submissions_unknown, 0) << "a POST on its way is not yet unknown";
-  shard = step(term, shard, NotFoundInList{Milliseconds{0}});
-  gauges = wait(store.gauges());
-  EXPECT_EQ(gauges.submissions_unknown, 1);
-  EXPECT_EQ(gauges.deployments.at(0).staged, 0);
-  EXPECT_EQ(gauges.deployments.at(0).live, 1);
-  EXPECT_EQ(gauges.deployments.at(0).reserved, 70);
-  EXPECT_EQ(gauges.deployments.at(0).limit, 1000);
-  wait(store.backlog());
-  EXPECT_EQ(wait(store.gauges()).queued_by_model.at("m"), 4);
-  const auto jobs = wait(store.jobs(10));
-  ASSERT_EQ(jobs.size(), 2U);
-  EXPECT_EQ(jobs[0].queued + jobs[1].queued, 4);
-  EXPECT_EQ(wait(store.jobs(1)).size(), 1U);
-}
-
 }  // namespace
 }  // namespace batchd::testing
