@@ -193,7 +193,7 @@ std::string Oracle::check_answer(RequestId id, const RequestView& view) const {
 }
 
 bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
-  if (loss_accepted_) return true;
+  if (loss_accepted_ && (!again || again->accepted >= *loss_accepted_)) return true;
   // A database that was put back on the same timeline while nobody was there who remembered looks as it did then.
   if (restored_at_ && !must_be_noticed_ && !database_.rewound_at()) return true;
   for (const CloudFault fault : losing) {

@@ -35,7 +35,9 @@ class Oracle {
   void must_be_noticed() { must_be_noticed_ = true; }
   void died() { ++tally_.deaths; }
   /// A person said that what is lost may be paid for again.
-  void loss_accepted() { loss_accepted_ = true; }
+  void loss_accepted(Milliseconds now) {
+    if (!loss_accepted_) loss_accepted_ = now;
+  }
 
   /// While the schedule runs: what must hold at any time. "" when it does.
   std::string check_now() const;
@@ -72,7 +74,7 @@ class Oracle {
   std::optional<Milliseconds> restored_at_;
   std::map<RequestId, ShardId> from_backup_;  ///< which requests were in which live shards in it
   bool must_be_noticed_ = false;
-  bool loss_accepted_ = false;
+  std::optional<Milliseconds> loss_accepted_;
   Tally tally_;
 };
 

@@ -280,7 +280,7 @@ void Simulation::adopt_losses() {
   const auto [shards, batches] = database_.accept_loss();
   if (shards + batches > 0) {
     trace_.note("person", "adopts what is lost");
-    oracle_.loss_accepted();
+    oracle_.loss_accepted(now_ms());
     hint();
   }
   world_.at(world_.now() + person_interval, [this] { adopt_losses(); });
