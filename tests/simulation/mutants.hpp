@@ -51,9 +51,7 @@ struct MutantInfo {
   Mutant mutant;
   std::string_view name;
   std::string_view guard;  ///< what it does without
-  /// It guards against what another guard keeps from coming to pass: no schedule can show it alone, and unit tests of the fakes
-  /// do.
-  bool second_line = false;
+  bool unshown = false;    ///< no schedule has missed the guard yet (README.md, "What no schedule shows yet")
 };
 
 /// All but `none`.
