@@ -137,8 +137,7 @@ UPDATE batchd.shard SET wished_at = NULL WHERE id = $1::bigint AND wished_at = $
 
 -- name: suspicion
 -- What is known about a refused shard: where the halving of its trial has got to, and whether its lane works. Trials are followed to
--- the one that is not halved itself, so that all that waits for one culprit goes free at the same moment. A shard that waits for a
--- trial, as the one that a lone suspect was cut from may do, is no other suspect.
+-- the one that is not halved itself, so that all that waits for one culprit goes free at the same moment.
 WITH RECURSIVE chain AS (
   SELECT s.id, s.trial, 0 AS depth, 0::bigint AS undecided FROM batchd.shard s WHERE s.id = $1::bigint
   UNION ALL
@@ -152,8 +151,6 @@ SELECT s.suspect_since IS NOT NULL AS halved, s.trial IS NOT NULL AS tried, coal
                  AND a.accepted_at > coalesce(s.suspect_since, s.finished_at)) AS lane_works,
        EXISTS (SELECT FROM batchd.shard o WHERE o.state = 'finished' AND o.state <> 'closed' AND o.finish_reason = 'refused' AND o.id <> s.id
                  AND o.deployment = s.deployment AND o.endpoint = s.endpoint AND o.suspect_since IS NOT NULL
-                 AND (o.trial IS NULL OR EXISTS (SELECT FROM batchd.shard w WHERE w.id = o.trial
-                                                   AND (w.accepted_at IS NOT NULL OR w.finish_reason IN ('ran', 'expired'))))
                  AND o.requests - coalesce((SELECT bit_count(p.decided) FROM batchd.shard_progress p WHERE p.shard_id = o.id), 0) = 1)
          AS other_suspect
 FROM batchd.shard s

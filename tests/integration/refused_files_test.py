@@ -56,11 +56,6 @@ class Poison(Stack):
         culprit = self.poisoned("poison_create", 40, 64)
         self.assertLessEqual(self.one_failed(culprit, 64), 7)
 
-    def test_a_culprit_that_leads_its_file_is_not_taken_for_a_lane_that_does_not_work(self):
-        # Every trial is refused, down to one request; what waits for that one is no second suspect.
-        culprit = self.poisoned("poison_create", 0, 4)
-        self.assertLessEqual(self.one_failed(culprit, 4), 3)
-
     def test_an_upload_refused_for_what_a_row_says_is_halved_too(self):
         culprit = self.poisoned("poison_upload", 3, 16)
         self.assertLessEqual(self.one_failed(culprit, 16, "jsonlValidationFailed"), 5)

@@ -286,8 +286,6 @@ class FakeDatabase {
   const ShardRow* uploaded_as(std::string_view provider, const Claim& claim) const;
   bool may_judge_files(std::string_view provider) const;
   std::int64_t undecided(const ShardRow& row) const;
-  /// It is not waiting for a trial.
-  bool is_cornered(const ShardRow& row) const;
   BookEntry look_up(std::string_view provider, const Claim& claim) const;
   const ShardRow* holder_of(std::string_view provider, const BatchId& batch) const;
   Stray shown(const StrayRow& row, Instant now) const;

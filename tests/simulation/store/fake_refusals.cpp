@@ -5,14 +5,6 @@
 
 namespace batchd::simulation {
 
-/// It is not waiting for a trial: it had none, or the trial was accepted.
-bool FakeDatabase::is_cornered(const ShardRow& row) const {
-  if (!row.trial) return true;
-  const ShardRow* const trial = find_shard(*row.trial);
-  return trial && (trial->accepted_at || trial->shard.finish_reason == FinishReason::ran ||
-                   trial->shard.finish_reason == FinishReason::expired);
-}
-
 Suspicion FakeDatabase::suspicion(ShardId id) const {
   Suspicion found;
   const ShardRow* const row = find_shard(id);
@@ -25,8 +17,7 @@ Suspicion FakeDatabase::suspicion(ShardId id) const {
       if (other.shard.deployment != s.deployment || other.shard.lane.endpoint != s.lane.endpoint) continue;
       if (since && other.accepted_at && *other.accepted_at > *since) found.lane_works = true;
       if (other.shard.id != s.id && other.shard.state == ShardState::finished &&
-          other.shard.finish_reason == FinishReason::refused && other.suspect_since && undecided(other) == 1 &&
-          is_cornered(other)) {
+          other.shard.finish_reason == FinishReason::refused && other.suspect_since && undecided(other) == 1) {
         found.other_suspect = true;
       }
     }
