@@ -65,7 +65,10 @@ class Calm:
         for replica in site.daemons:
             code = replica.process.poll()
             if code is not None:
-                raise AssertionError(f"{replica.log_path.name} ended with {code}")
+                self.ended(replica, code)
+
+    def ended(self, replica, code):
+        raise AssertionError(f"{replica.log_path.name} ended with {code}")
 
     def before_stop(self, site):
         """The job is done; the replicas are still there."""
@@ -111,11 +114,10 @@ class Killed(Calm):
         self.struck.append(self.orders.pop(0)[0])
         replica.start(**self.next_order())
 
-    def tend(self, site):
-        for replica in site.daemons:
-            if replica.process.poll() == -signal.SIGKILL and self.orders:
-                self.start_again(replica)
-        super().tend(site)
+    def ended(self, replica, code):
+        if code != -signal.SIGKILL or not self.orders:
+            super().ended(replica, code)
+        self.start_again(replica)
 
     def end(self, site):
         replica = site.daemons[0]
