@@ -61,6 +61,8 @@ PgStoreHarness::PgStoreHarness() : name_(take_database()), began_(sql_.value("SE
   } else {
     copy_from("pristine");
   }
+  // As in a database that was made just now.
+  sql_.run("UPDATE batchd.clock SET seen_at = clock_timestamp()");
 }
 
 PgStoreHarness::~PgStoreHarness() {
