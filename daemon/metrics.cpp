@@ -163,7 +163,12 @@ void Metrics::database_error() {
 
 void Metrics::loop_beat(std::string_view loop) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->beats.insert_or_assign(std::string(loop), Clock::now());
+  const auto known = impl_->beats.find(loop);
+  if (known == impl_->beats.end()) {
+    impl_->beats.emplace(loop, Clock::now());
+  } else {
+    known->second = Clock::now();
+  }
 }
 
 void Metrics::set_requests(std::string_view state, std::int64_t count) {

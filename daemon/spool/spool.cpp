@@ -46,28 +46,22 @@ void remove_leftovers(const std::filesystem::path& state_dir) {
 }  // namespace
 
 ScratchFile::ScratchFile(Spool& spool, std::filesystem::path path, Bytes room)
-    : spool_(&spool), path_(std::move(path)), room_(room) {
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd_ < 0) {
-    const int reason = errno;
-    spool_->used_ -= room_;
-    errno = reason;
-    fail("cannot create the scratch file", path_);
-  }
-}
+    : spool_(&spool), path_(std::move(path)), room_(room) {}
 
 ScratchFile::ScratchFile(ScratchFile&& other) noexcept
     : spool_(other.spool_),
       path_(std::move(other.path_)),
       fd_(std::exchange(other.fd_, -1)),
       buffer_(std::move(other.buffer_)),
+      read_(other.read_),
       size_(other.size_),
       room_(std::exchange(other.room_, 0)) {}
 
 ScratchFile::~ScratchFile() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(path_.c_str());
+  if (fd_ >= 0) {
+    ::close(fd_);
+    ::unlink(path_.c_str());
+  }
   spool_->used_ -= room_;
 }
 
@@ -77,7 +71,7 @@ void ScratchFile::append(std::string_view bytes) {
     spool_->used_ += size_ - room_;
     room_ = size_;
   }
-  if (buffer_.size() + bytes.size() > buffer_size) flush();
+  if (buffer_.size() + bytes.size() >= buffer_size) flush();
   if (bytes.size() >= buffer_size) {
     write_all(fd_, bytes, path_);
   } else {
@@ -86,17 +80,25 @@ void ScratchFile::append(std::string_view bytes) {
 }
 
 void ScratchFile::flush() {
+  if (fd_ < 0) fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd_ < 0) fail("cannot create the scratch file", path_);
   write_all(fd_, buffer_, path_);
   buffer_.clear();
 }
 
 void ScratchFile::rewind() {
+  if (fd_ < 0) return;  // all of it is in the buffer
   flush();
   if (::lseek(fd_, 0, SEEK_SET) < 0) fail("cannot read back the scratch file", path_);
 }
 
 std::string_view ScratchFile::read_some() {
-  buffer_.resize(buffer_size);
+  if (fd_ < 0) {
+    const std::string_view unread = std::string_view(buffer_).substr(read_);
+    read_ = buffer_.size();
+    return unread;
+  }
+  buffer_.resize(std::min(buffer_size, static_cast<std::size_t>(size_)));
   ssize_t got = 0;
   do {
     got = ::read(fd_, buffer_.data(), buffer_.size());

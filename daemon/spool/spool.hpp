@@ -24,6 +24,7 @@ class SpoolError : public std::runtime_error {
 class Spool;
 
 /// One scratch file, removed with the object. Written once, front to back; not thread-safe, but may change threads.
+/// What is short and never flushed stays in memory and touches no disk.
 class ScratchFile {
  public:
   ScratchFile(ScratchFile&&) noexcept;
@@ -36,7 +37,7 @@ class ScratchFile {
   /// Bytes appended so far.
   Bytes size() const { return size_; }
   const std::filesystem::path& path() const { return path_; }
-  /// Goes back to the front for reading; flushes first.
+  /// Goes back to the front for reading, once.
   void rewind();
   /// The next bytes, at most 256 KiB, valid until the next call; empty at the end.
   std::string_view read_some();
@@ -49,6 +50,7 @@ class ScratchFile {
   std::filesystem::path path_;
   int fd_ = -1;
   std::string buffer_;
+  std::size_t read_ = 0;  // of the buffer, when there is no file
   Bytes size_ = 0;
   Bytes room_ = 0;  // reserved in the spool's budget
 };

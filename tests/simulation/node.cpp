@@ -33,8 +33,8 @@ Node::Node(const Surroundings& around, std::string name, Dice dice)
       log_(around.trace.log(process_.name())),
       replica_(around.schedule.config, {store_, ports_, around.spool, clock_, *log_, around.metrics},
                ReplicaInfo{"simulated", 1, "simulation", names_of(around.schedule.config)}),
-      tasks_(around.world.loop().get_executor()),
-      work_(around.world.loop().get_executor()) {
+      tasks_(around.world.executor()),
+      work_(around.world.executor()) {
   database_line_.set_faults(around.schedule.database_line);
   for (Line& line : provider_lines_) line.set_faults(around.schedule.provider_lines);
   for (TaskGroup* group : {&tasks_, &work_})
@@ -96,7 +96,7 @@ void Node::loop_ended(const std::string& loop, std::exception_ptr failure) {
   if (!work_.idle()) return;
   tasks_.request_stop();
   if (!tasks_.idle()) return;
-  asio::co_spawn(process_.world().loop(), leave(), [this](std::exception_ptr) {
+  asio::co_spawn(process_.world().executor(), leave(), [this](std::exception_ptr) {
     World& world = process_.world();
     world.at(world.now(), [this] { process_.kill(); });
   });

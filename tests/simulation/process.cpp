@@ -44,36 +44,33 @@ Time Process::duration_of(Milliseconds local) const {
   return Time{static_cast<std::int64_t>(static_cast<double>(local.count()) * 1000 / rate_) + 1};
 }
 
-Task<void> Process::wait_until(Time when) {
-  World::Key key;
-  co_await world_.async_until(owner_, when, key, asio::use_awaitable);
-}
-
-Task<void> Process::wait_until(Time when, Wakeup& wakeup) {
-  World::Key key;
-  const Wakeup::Waiter waiter(wakeup, [this, &key] { world_.wake(key); });
-  co_await world_.async_until(owner_, when, key, asio::use_awaitable);
-}
-
-Task<void> Process::pass() {
+bool Process::pass() {
   ++passages_;
+  return kill_in_ > 0 || pause_in_ > 0;
+}
+
+Task<void> Process::meet() {
+  World::Wait wait;
   if (kill_in_ > 0 && --kill_in_ == 0) {
     world_.at(world_.now(), [this] { kill(); });
-    co_await wait_until(forever);
+    co_await until(forever, wait);
   }
   if (pause_in_ > 0 && --pause_in_ == 0) {
     pause(pause_for_);
-    co_await wait_until(world_.now());
+    co_await until(world_.now(), wait);
   }
 }
 
 Task<void> ProcessClock::sleep_for(Milliseconds delay) {
-  return process_.wait_until(process_.world().now() + process_.duration_of(delay));
+  World::Wait wait;
+  co_await process_.until(process_.world().now() + process_.duration_of(delay), wait);
 }
 
 Task<void> ProcessClock::sleep_for(Milliseconds delay, Wakeup& wakeup) {
   if (wakeup.take()) co_return;
-  co_await process_.wait_until(process_.world().now() + process_.duration_of(delay), wakeup);
+  World::Wait wait;
+  const Wakeup::Waiter waiter(wakeup, [&world = process_.world(), &wait] { world.wake(wait); });
+  co_await process_.until(process_.world().now() + process_.duration_of(delay), wait);
 }
 
 Time Line::way() {
@@ -90,10 +87,11 @@ Task<Passage> Line::back(std::string_view verb) {
 }
 
 Task<Passage> Line::travel(std::string_view verb, bool back) {
-  co_await process_.pass();
+  if (process_.pass()) co_await process_.meet();
   World& world = process_.world();
   Dice& dice = process_.dice();
-  co_await process_.wait_until(world.now() + way());
+  World::Wait wait;
+  co_await process_.until(world.now() + way(), wait);
   Passage passage = Passage::through;
   if (world.now() < cut_until_) {
     passage = !back && dice.flip(0.5) ? Passage::refused : Passage::lost;
@@ -104,7 +102,7 @@ Task<Passage> Line::travel(std::string_view verb, bool back) {
   }
   if (passage == Passage::through) co_return passage;
   process_.trace().note(process_.name(), name_, verb, passage == Passage::refused ? "refused" : back ? "answer lost" : "lost");
-  if (passage == Passage::lost) co_await process_.wait_until(world.now() + Time{dice.between(1000, patience_.count() * 1000)});
+  if (passage == Passage::lost) co_await process_.until(world.now() + Time{dice.between(1000, patience_.count() * 1000)}, wait);
   co_return passage;
 }
 

@@ -49,10 +49,11 @@ class Process {
   bool disturbed() const { return owner_.paused_until.count() > 0; }
   std::function<void()> on_death;
 
-  Task<void> wait_until(Time when);
-  Task<void> wait_until(Time when, Wakeup& wakeup);
-  /// Counts a passage, and meets what waits for it there.
-  Task<void> pass();
+  /// A wait, to be awaited at once; `wait` lives in the coroutine that does.
+  auto until(Time when, World::Wait& wait) { return world_.until(owner_, when, wait); }
+  /// Counts a passage; true when something waits for it there, which is then to be met.
+  bool pass();
+  Task<void> meet();
 
   /// The process's own monotonic clock.
   Clock::TimePoint local_now() const;

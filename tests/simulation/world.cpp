@@ -1,93 +1,81 @@
 #include "simulation/world.hpp"
 
 #include <algorithm>
-#include <vector>
 
 namespace batchd::simulation {
+namespace {
+
+constexpr Time never = Time::max();
+
+constexpr auto later = [](const auto& waiting, const auto& key) { return waiting.key > key; };
+
+}  // namespace
 
 World::~World() {
-  // What still waits is unwound while the loop is there to do it.
-  std::map<Key, Event> left = std::move(events_);
-  events_.clear();
-  left.clear();
-  loop_.poll();
+  // What still waits is unwound while the world is there.
+  for (const Waiting& one : std::exchange(waiting_, {})) one.wait->sleeper_.reset();
+  ready_.run();
 }
 
 void World::at(Time when, std::function<void()> action) {
-  Event event;
-  event.action = std::move(action);
-  add(when, std::move(event));
+  actions_.emplace(key(when), std::move(action));
 }
 
-void World::add(Time when, Event event) {
-  const Owner* const owner = event.owner;
-  if (owner) when = owner->dead ? Time::max() : std::max(when, owner->paused_until);
-  const Key key{std::max(when, now_), next_++};
-  if (event.key) *event.key = key;
-  events_.emplace(key, std::move(event));
-}
-
-void World::settle() {
-  loop_.restart();
-  loop_.poll();
+void World::add(Time when, Wait& wait) {
+  const Owner& owner = *wait.owner_;
+  wait.key_ = key(owner.dead ? never : std::max(when, owner.paused_until));
+  waiting_.insert(std::lower_bound(waiting_.begin(), waiting_.end(), wait.key_, later), {wait.key_, &wait});
 }
 
 bool World::step() {
-  settle();
-  if (events_.empty() || events_.begin()->first.first == Time::max()) return false;
-  auto first = events_.extract(events_.begin());
-  now_ = first.key().first;
-  Event& event = first.mapped();
-  if (event.sleeper) {
-    event.sleeper->wake({});
-  } else {
-    event.action();
+  ready_.run();
+  const bool acts = !actions_.empty() && (waiting_.empty() || actions_.begin()->first < waiting_.back().key);
+  if (acts) {
+    const auto first = actions_.extract(actions_.begin());
+    now_ = first.key().when;
+    first.mapped()();
+    ready_.run();
+    return true;
   }
-  settle();
+  if (waiting_.empty() || waiting_.back().key.when == never) return false;
+  Wait& wait = *waiting_.back().wait;
+  waiting_.pop_back();
+  now_ = wait.key_.when;
+  ready_.run([&wait] { wait.sleeper_->resume(wait); });
   return true;
 }
 
-void World::end_wait(const Key& key, boost::system::error_code ended) {
-  const auto found = events_.find(key);
-  // A process that is paused hears of nothing until it goes on.
-  if (found == events_.end() || found->second.owner->dead) return;
-  auto event = std::move(found->second);
-  events_.erase(found);
-  if (event.owner->paused_until > now_ && !ended) {
-    const Time later = event.owner->paused_until;
-    add(later, std::move(event));
-    return;
+void World::end(Wait& wait, boost::system::error_code ended) {
+  if (!wait.sleeper_ || wait.owner_->dead) return;
+  waiting_.erase(std::lower_bound(waiting_.begin(), waiting_.end(), wait.key_, later));
+  if (wait.owner_->paused_until > now_ && !ended) {
+    add(wait.owner_->paused_until, wait);  // a process that is paused hears of nothing until it goes on
+  } else {
+    wait.sleeper_->resume_later(wait, ready_, ended);
   }
-  event.sleeper->wake(ended);
+}
+
+/// Takes out what the owner waits for until then, in the order of the events.
+std::vector<World::Wait*> World::take(const Owner& owner, Time last) {
+  std::vector<Wait*> taken;
+  std::erase_if(waiting_, [&](const Waiting& one) {
+    const bool its = one.wait->owner_ == &owner && one.key.when <= last;
+    if (its) taken.push_back(one.wait);
+    return its;
+  });
+  std::reverse(taken.begin(), taken.end());
+  return taken;
 }
 
 void World::kill(Owner& owner) {
   owner.dead = true;
-  std::vector<Event> ended;
-  for (auto it = events_.begin(); it != events_.end();) {
-    if (it->second.owner == &owner) {
-      ended.push_back(std::move(it->second));
-      it = events_.erase(it);
-    } else {
-      ++it;
-    }
-  }
-  ended.clear();
-  settle();
+  for (Wait* const wait : take(owner, never)) wait->sleeper_.reset();
+  ready_.run();
 }
 
 void World::pause(Owner& owner, Time until) {
   owner.paused_until = std::max(owner.paused_until, until);
-  std::vector<Event> late;
-  for (auto it = events_.begin(); it != events_.end() && it->first.first < until;) {
-    if (it->second.owner == &owner) {
-      late.push_back(std::move(it->second));
-      it = events_.erase(it);
-    } else {
-      ++it;
-    }
-  }
-  for (Event& event : late) add(until, std::move(event));
+  for (Wait* const wait : take(owner, until - Time{1})) add(until, *wait);
 }
 
 }  // namespace batchd::simulation

@@ -3,17 +3,21 @@
 #pragma once
 
 #include "runtime/task.hpp"
+#include "simulation/ready.hpp"
 
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/deferred.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <utility>
+#include <vector>
 
 namespace batchd::simulation {
 
@@ -28,26 +32,28 @@ struct Owner {
 
 class World {
  public:
-  /// Names an event that has not happened yet; the empty one names none.
-  using Key = std::pair<Time, std::uint64_t>;
+  class Wait;
 
   World() = default;
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  asio::io_context& loop() { return loop_; }
+  ReadyQueue::Executor executor() { return ready_.get_executor(); }
   Time now() const { return now_; }
 
   void at(Time when, std::function<void()> action);
   /// Lets the next event happen, and all that follows from it at once. False when there is none.
   bool step();
 
-  /// A wait of `owner` until `when`; completes with operation_aborted when its task is cancelled. `key` is set while it lasts.
-  template <class Token>
-  auto async_until(Owner& owner, Time when, Key& key, Token&& token);
+  /// A wait of `owner` until `when`, to be awaited at once; ends with operation_aborted when its task is cancelled. `wait` lives
+  /// in the coroutine that waits.
+  auto until(Owner& owner, Time when, Wait& wait) {
+    return asio::async_initiate<const asio::deferred_t, void(boost::system::error_code)>(
+        [this, &owner, when, &wait](auto handler) { begin(owner, when, wait, std::move(handler)); }, asio::deferred);
+  }
   /// Ends a wait before its time, as if it had come; without effect when it is over.
-  void wake(const Key& key) { end_wait(key, {}); }
+  void wake(Wait& wait) { end(wait, {}); }
 
   /// Ends an owner as SIGKILL ends a process: nothing of it goes on, and its coroutines are unwound. Not to be called by one of
   /// its own coroutines.
@@ -56,60 +62,88 @@ class World {
   void pause(Owner& owner, Time until);
 
  private:
-  /// A coroutine that waits.
-  class Sleeper {
-   public:
-    virtual ~Sleeper() = default;
-    virtual void wake(boost::system::error_code ended) = 0;
+  /// Later ones of the same time have higher numbers.
+  struct Key {
+    Time when{0};
+    std::uint64_t number = 0;
+    auto operator<=>(const Key&) const = default;
   };
+  class Sleeper;
   template <class Handler>
   class SleeperOf;
-  struct Event {
-    Owner* owner = nullptr;
-    Key* key = nullptr;  // where whoever waits keeps it
-    std::unique_ptr<Sleeper> sleeper;
-    std::function<void()> action;
+  struct Waiting {
+    Key key;
+    Wait* wait;
   };
 
-  void add(Time when, Event event);
-  void end_wait(const Key& key, boost::system::error_code ended);
-  void settle();
+  template <class Handler>
+  void begin(Owner& owner, Time when, Wait& wait, Handler handler);
+  Key key(Time when) { return {std::max(when, now_), next_++}; }
+  void add(Time when, Wait& wait);
+  void end(Wait& wait, boost::system::error_code ended);
+  std::vector<Wait*> take(const Owner& owner, Time last);
 
-  // No lock is needed: there is one thread.
-  asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};
+  ReadyQueue ready_;
   Time now_{0};
   std::uint64_t next_ = 1;
-  std::map<Key, Event> events_;
+  std::vector<Waiting> waiting_;  // the next one is the last: most waits are short, and end up near it
+  std::map<Key, std::function<void()>> actions_;
+};
+
+/// Whoever waits, in one of two ways: its turn comes, or it is dropped and unwound.
+class World::Sleeper {
+ public:
+  virtual ~Sleeper() = default;
+  /// Goes on right here; it is gone then.
+  virtual void resume(Wait& wait) = 0;
+  /// Goes on after what is ready already; it is gone then.
+  virtual void resume_later(Wait& wait, ReadyQueue& ready, boost::system::error_code ended) = 0;
+};
+
+class World::Wait {
+ public:
+  Wait() = default;
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+ private:
+  friend class World;
+  struct InPlace {
+    void operator()(Sleeper* sleeper) const { sleeper->~Sleeper(); }
+  };
+
+  Key key_;
+  Owner* owner_ = nullptr;
+  std::unique_ptr<Sleeper, InPlace> sleeper_;  // in `room_`; none when the wait is over
+  alignas(std::max_align_t) std::byte room_[48];
 };
 
 template <class Handler>
 class World::SleeperOf final : public World::Sleeper {
  public:
-  SleeperOf(asio::io_context& loop, Handler handler) : loop_(loop), handler_(std::move(handler)) {}
-  void wake(boost::system::error_code ended) override {
-    asio::post(loop_, [handler = std::move(handler_), ended]() mutable { std::move(handler)(ended); });
+  explicit SleeperOf(Handler&& handler) : handler_(std::move(handler)) {}
+  void resume(Wait& wait) override {
+    Handler handler = std::move(handler_);
+    wait.sleeper_.reset();
+    std::move(handler)(boost::system::error_code{});
+  }
+  void resume_later(Wait& wait, ReadyQueue& ready, boost::system::error_code ended) override {
+    ready.add([handler = std::move(handler_), ended]() mutable { std::move(handler)(ended); });
+    wait.sleeper_.reset();
   }
 
  private:
-  asio::io_context& loop_;
   Handler handler_;
 };
 
-template <class Token>
-auto World::async_until(Owner& owner, Time when, Key& key, Token&& token) {
-  return asio::async_initiate<Token, void(boost::system::error_code)>(
-      [this, &owner, when, &key](auto handler) {
-        using Handler = decltype(handler);
-        auto slot = asio::get_associated_cancellation_slot(handler);
-        Event event;
-        event.owner = &owner;
-        event.key = &key;
-        event.sleeper = std::make_unique<SleeperOf<Handler>>(loop_, std::move(handler));
-        add(when, std::move(event));
-        if (!slot.is_connected()) return;
-        slot.assign([this, &key](asio::cancellation_type) { end_wait(key, asio::error::operation_aborted); });
-      },
-      token);
+template <class Handler>
+void World::begin(Owner& owner, Time when, Wait& wait, Handler handler) {
+  static_assert(sizeof(SleeperOf<Handler>) <= sizeof(wait.room_));
+  auto slot = asio::get_associated_cancellation_slot(handler);
+  wait.owner_ = &owner;
+  wait.sleeper_.reset(new (wait.room_) SleeperOf<Handler>(std::move(handler)));
+  add(when, wait);
+  if (slot.is_connected()) slot.assign([this, &wait](asio::cancellation_type) { end(wait, asio::error::operation_aborted); });
 }
 
 }  // namespace batchd::simulation

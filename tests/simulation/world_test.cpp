@@ -25,7 +25,7 @@ class WorldTest : public ::testing::Test {
   }
   void spawn(std::function<Task<void>()> body) {
     bodies.push_back(std::make_unique<std::function<Task<void>()>>(std::move(body)));
-    asio::co_spawn(world.loop(), (*bodies.back())(), asio::detached);
+    asio::co_spawn(world.executor(), (*bodies.back())(), asio::detached);
   }
   void say(const std::string& what) { said.push_back(what + "@" + std::to_string(world.now().count() / 1000)); }
 
@@ -127,7 +127,7 @@ TEST_F(WorldTest, APausedProcessHearsOfEverythingLate) {
 }
 
 TEST_F(WorldTest, AStopReachesALoopThatSleeps) {
-  TaskGroup group(world.loop().get_executor());
+  TaskGroup group(world.executor());
   Wakeup bell;
   group.spawn("loop", [&]() -> Task<void> {
     for (;;) co_await clock.sleep_for(1000ms, bell);

@@ -1,7 +1,10 @@
 #include "simulation/cloud/fake_provider.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <fstream>
 #include <stdexcept>
 
 namespace batchd::simulation {
@@ -11,12 +14,18 @@ ProviderError not_sent(const char* code, const char* message) {
   return {ErrorKind::not_sent, 0, code, message, {}};
 }
 
+/// By system calls: streams cost more than all else in an upload.
 std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error("cannot read " + path.string());
-  std::string text(static_cast<std::size_t>(std::filesystem::file_size(path)), '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.gcount() != static_cast<std::streamsize>(text.size())) throw std::runtime_error("cannot read " + path.string());
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat about {};
+  std::string text;
+  ssize_t got = -1;
+  if (file >= 0 && ::fstat(file, &about) == 0) {
+    text.resize(static_cast<std::size_t>(about.st_size));
+    got = ::read(file, text.data(), text.size());
+  }
+  if (file >= 0) ::close(file);
+  if (got != static_cast<ssize_t>(text.size())) throw std::runtime_error("cannot read " + path.string());
   return text;
 }
 

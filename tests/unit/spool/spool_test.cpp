@@ -47,6 +47,31 @@ TEST_F(SpoolTest, AFileHoldsWhatWasAppendedAndVanishesWithItsObject) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST_F(SpoolTest, WhatIsShortIsReadBackWithoutAFile) {
+  Spool spool(state_, 1 << 20);
+  ScratchFile file = *spool.open(0);
+  file.append("a\n");
+  file.append("b\n");
+  ScratchFile moved = std::move(file);
+  moved.rewind();
+  EXPECT_EQ(moved.read_some(), "a\nb\n");
+  EXPECT_EQ(moved.read_some(), "");
+  EXPECT_FALSE(std::filesystem::exists(moved.path()));
+  ScratchFile empty = *spool.open(0);
+  empty.rewind();
+  EXPECT_EQ(empty.read_some(), "");
+}
+
+TEST_F(SpoolTest, APieceAsLongAsTheBufferIsReadBack) {
+  Spool spool(state_, 1 << 20);
+  ScratchFile file = *spool.open(0);
+  const std::string whole(256 * 1024, 'w');
+  file.append(whole);
+  file.rewind();
+  EXPECT_EQ(file.read_some(), whole);
+  EXPECT_EQ(file.read_some(), "");
+}
+
 TEST_F(SpoolTest, TheBudgetIsKeptButOneFileAlwaysGetsThrough) {
   Spool spool(state_, 1000);
   auto huge = spool.open(5000);
