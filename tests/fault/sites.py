@@ -215,10 +215,6 @@ class Site(Stack):
         """One statement; COPY's data needs a psql of its own."""
         return self.asked.ask(text) if hasattr(self, "asked") and "FROM STDIN" not in text else super().sql(text)
 
-    def control(self, path, body, method="POST"):
-        answer = self.provider.request(method, "/sim/" + path, json.dumps(body), {"Content-Type": "application/json"})
-        self.assertLess(answer.status, 300, answer.body)
-
     def ask(self, kind, count, job="default", model="gpt-4o-mini"):
         """Enqueues `count` prompts that the simulator answers as `kind` says, and remembers what should become of them."""
         prompts = [f"{kind} {len(self.rows) + i}" for i in range(count)]

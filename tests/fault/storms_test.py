@@ -47,7 +47,7 @@ class Storm(Storms):
                 kills += 1
                 victim.start()
             stormy = (load.settled - started) / seconds
-            load.site.control("faults", None, "DELETE")
+            load.site.no_more_faults()
             load.wait(min(calm, 10))
             after = load.wait(calm)
             return {"seconds": seconds, "kills": kills, "undisturbed_per_s": round(undisturbed), "in_the_storm_per_s": round(stormy),

@@ -103,7 +103,7 @@ class Cancelled(Plain):
         site.until("given up", lambda: site.number_of("SELECT count(*) FROM batchd.result") == 12)
         site.ask("ok", 6, job="wanted")
         batch = site.until("submitted again", lambda: site.sql("SELECT batch_id FROM batchd.shard WHERE state = 'submitted'"))
-        site.control(f"batches/{batch}/end", {"end": "completed"})
+        site.complete(batch)
 
 
 class Odds(Plain):
@@ -132,9 +132,9 @@ class Vanished(Plain):
     def drive(self, site):
         site.ask("vanished", 4)
         first = site.until("a batch", lambda: site.sql("SELECT batch_id FROM batchd.shard WHERE state = 'submitted'"))
-        site.control(f"batches/{first}/vanish", {})
+        site.control(f"batches/{first}/vanish")
         other = site.until("another", lambda: site.sql(f"SELECT batch_id FROM batchd.shard WHERE state = 'submitted' AND batch_id <> '{first}'"))
-        site.control(f"batches/{other}/end", {"end": "completed"})
+        site.complete(other)
 
 
 ALL = {workload.__name__: workload for workload in (Plain, Unknown, Fenced, QuotaFull, Refused, Cancelled, Odds, Vanished)}

@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from login_server import Gate, Login, answer, refusal  # noqa: E402
-from stack import Stack, asking_for, chat, until  # noqa: E402
+from stack import DEADLINE, Stack, asking_for, chat, until  # noqa: E402
 
 PAUSED = 'batchd_lane_paused{deployment="mini",reason="account"}'
 SEEN = 'base_delay = "10s"\nmax_delay = "10s"\nsettle_window = "1s"'  # long enough for a pause to be seen among the metrics
@@ -99,15 +99,15 @@ class Entra(Auth):
                 self.assertEqual("my-app", self.entra.seen[0]["client_id"])
 
     def test_tokens_that_live_for_seconds_are_renewed_ahead_of_their_end(self):
-        self.login(life=4)
+        self.login(life=6)
         self.gate()
         daemon = self.serve(credential=self.with_secret(), retry=PATIENT)
-        for round_number in range(4):
+        for round_number in range(3):
             issued = len(self.entra.exchanges())
             self.enqueue([chat(f"prompt {round_number}")])
             until("the answer", lambda: self.number_of("SELECT count(*) FROM batchd.result") == round_number + 1)
             until("another token", lambda: len(self.entra.exchanges()) > issued)
-        self.answered(4)
+        self.answered(3)
         self.assertEqual([], self.door.refused, "none was shown after its end")
         self.assertEqual([], daemon.saw("token.failed"))
 
@@ -283,7 +283,7 @@ class Accounts(Auth):
         self.gate(keys=["new-key"])
         daemon = self.serve(retry='base_delay = "100ms"\nmax_delay = "1h"\nsettle_window = "1s"')
         self.enqueue([chat(f"prompt {i}") for i in range(5)])
-        until("the pause has grown", lambda: self.number_of("SELECT count(*) FROM batchd.deployment WHERE paused_for >= '800 ms'") == 1, 120)
+        until("the pause has grown", lambda: self.number_of("SELECT count(*) FROM batchd.deployment WHERE paused_for >= '800 ms'") == 1, 2 * DEADLINE)
         self.nothing_burnt(5)
         (self.place / "key.new").write_text("new-key\n")
         (self.place / "key.new").rename(self.place / "key")

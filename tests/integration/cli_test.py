@@ -6,9 +6,9 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,7 +30,7 @@ def batchd(*arguments, stdin="", **variables):
                           capture_output=True, timeout=60, env=environment(**variables))
 
 
-def until(what, check, seconds=20):
+def until(what, check, seconds=120):
     """Polls until check() is true."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
@@ -308,7 +308,7 @@ class Work(WithDatabase):
         self.assertEqual([None] * 3, [process.poll() for process in waiting])
         self.settle("good")
         self.settle("bad", outcome="expired")
-        ends = [process.communicate(timeout=20)[0] for process in waiting]
+        ends = [process.communicate(timeout=60)[0] for process in waiting]
         self.assertEqual([0, 5, 0], [process.returncode for process in waiting])
         self.assertEqual(b"good: 1 of 1 settled (1 succeeded)\n", ends[0])
         self.assertEqual(1, json.loads(ends[1])["expired"])
@@ -335,12 +335,12 @@ class Work(WithDatabase):
         self.assertEqual((0, b"no jobs yet\n"), (done.returncode, done.stdout), done.stderr)
 
 
-def serve_config(url, key, state, listen="127.0.0.1:0"):
+def serve_config(url, key, state):
     return f"""
 [database]
 url = "{url}"
 [http]
-listen = "{listen}"
+listen = "127.0.0.1:0"
 [[provider]]
 name = "nobody"
 kind = "openai"
@@ -371,17 +371,16 @@ class Serve(WithDatabase):
     def test_answers_its_probes_and_pages_and_stops_when_asked(self):
         self.run_ok("migrate")
         self.run_ok("submit", "-", "--job", "<b>j</b>", stdin='{"model":"unserved"}\n' * 3)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
         key = self.write("key", "canary-secret\n")
-        file = self.write("batchd.toml", serve_config(self.url, key, self.place, f"127.0.0.1:{self.port}"))
+        file = self.write("batchd.toml", serve_config(self.url, key, self.place))
         log = open(self.place / "log", "wb")
         self.addCleanup(log.close)
         daemon = subprocess.Popen([BATCHD, "serve", "--config", file], stdout=subprocess.DEVNULL, stderr=log, env=environment())
         self.addCleanup(daemon.wait)
         self.addCleanup(daemon.kill)
         try:
+            started = until("its port", lambda: re.search(r'"http_port":(\d+)', (self.place / "log").read_text()))
+            self.port = int(started.group(1))
             until("ready", lambda: self.get("/readyz")[0] == 200)
             self.assertEqual(200, self.get("/livez")[0])
             until("the numbers are there", lambda: json.loads(self.get("/status")[1])["requests"]["queued"] == 3)
@@ -397,7 +396,7 @@ class Serve(WithDatabase):
             sys.stderr.write((self.place / "log").read_text())
             raise
         daemon.send_signal(signal.SIGTERM)
-        self.assertEqual(0, daemon.wait(timeout=15))
+        self.assertEqual(0, daemon.wait(timeout=60))
         lines = (self.place / "log").read_text().splitlines()
         for line in lines:
             json.loads(line)

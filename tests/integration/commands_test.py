@@ -15,7 +15,7 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from stack import BATCHD, Stack, asking_for, chat, environment, until  # noqa: E402
+from stack import BATCHD, DEADLINE, Stack, asking_for, chat, environment, until  # noqa: E402
 
 
 class Commands(Stack):
@@ -33,6 +33,10 @@ class Commands(Stack):
 
     def in_flight(self, count=1):
         until("a batch under way", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'submitted'") == count)
+
+    def complete_all(self):
+        for batch in self.sql("SELECT batch_id FROM batchd.shard WHERE state = 'submitted'").split():
+            self.complete(batch)
 
     def refuses_what_every_command_refuses(self, *arguments):
         """A database that is away, and one without our schema."""
@@ -60,7 +64,7 @@ class Orders(Commands):
         self.assertEqual("j: nothing to cancel: every request is settled, or is to be cancelled already\n", self.run_batchd("cancel", "j"))
         self.assertEqual({"job": "j", "concerned": 0, "cancelled": 0, "in_flight": 0}, self.json_of("cancel", "j"))
         self.conserved()
-        self.sim("--fast", "--running", "3s")
+        self.sim("--fast", "--running", "1h")
         self.serve()
         self.enqueue([asking_for("429", "under way"), asking_for("429", "also")], job="k")
         self.in_flight()
@@ -234,7 +238,7 @@ class Looking(WithConfig):
     def test_our_shards_and_their_batches(self):
         self.assertEqual("no shards are under way\n", self.run_batchd("batches"))
         self.assertEqual({"shards": [], "more": False}, self.json_of("batches"))
-        self.sim("--fast", "--running", "30s")
+        self.sim("--fast", "--running", "1h")
         self.serve()
         self.enqueue([chat("one"), chat("two")], job="j")
         until("its batch runs", lambda: self.sql("SELECT batch_status FROM batchd.shard") == "in_progress")
@@ -264,7 +268,7 @@ class Looking(WithConfig):
             with self.subTest(kind):
                 self.afresh()
                 self.file = self.place / "batchd.toml"
-                self.sim("--fast", "--running", "30s")
+                self.sim("--fast", "--running", "1h")
                 daemon = self.serve(config=self.configured(kind=kind).read_text())
                 self.enqueue([chat("one")], job="j")
                 self.in_flight()
@@ -424,7 +428,7 @@ class Doctor(WithConfig):
             self.expect_line(self.examined(3), "provider sim", "fail", "no answer within 15 s", "firewalls")
 
     def test_file_slots_and_whose_they_are(self):
-        self.sim("--fast", "--running", "30s")
+        self.sim("--fast", "--running", "1h")
         self.serve(config=self.configured().read_text())
         self.enqueue([chat("one")])
         self.in_flight()
@@ -529,11 +533,12 @@ class Adoption(WithConfig):
         self.refuses_what_every_command_refuses("adopt")
 
     def test_a_moved_database_goes_on_under_its_name_when_adopted(self):
-        self.sim("--fast", "--running", "2s")
+        self.sim("--fast", "--running", "1h")
         daemon = self.serve()
         self.enqueue([chat(f"prompt {i}") for i in range(5)])
         self.in_flight()
         self.assertEqual(0, daemon.stop())
+        self.complete_all()
         name = self.instance()
         self.clone()
         self.assertEqual("t", self.sql("SELECT batchd.has_moved()"))
@@ -600,14 +605,14 @@ class Adoption(WithConfig):
         self.sql("SELECT batchd.adopt_as_new_instance('1 s')")
         self.enqueue([chat("one")])
         daemon.process.send_signal(signal.SIGCONT)
-        self.assertEqual(1, daemon.process.wait(60))
+        self.assertEqual(1, daemon.process.wait(DEADLINE))
         self.assertIn("another instance", daemon.saw("loop.failed")[0]["error"])
         self.assertEqual(0, self.ledger()["calls"]["upload"])
         daemon.start()
         self.settled(1)
 
     def test_a_clone_lives_beside_its_original_and_neither_touches_the_other(self):
-        self.sim("--fast", "--running", "4s")
+        self.sim("--fast", "--running", "1h")
         daemon = self.serve(planner='linger = "50ms"\nmax_requests = 4')
         self.enqueue([chat(f"prompt {i}") for i in range(8)], job="j")
         self.in_flight(2)
@@ -621,6 +626,8 @@ class Adoption(WithConfig):
         self.assertEqual((made["instance"], False), (self.instance(), made["instance"] == name))
         self.conserved()
         self.serve(config=self.config())
+        self.in_flight()
+        self.complete_all()
         self.settled(8)
         self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()), "what was given up cost no attempt")
         until("the clone is done", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state <> 'closed'") == 0)
@@ -628,6 +635,7 @@ class Adoption(WithConfig):
         self.assertEqual({name: 2, made["instance"]: 1}, {key: by_instance.count(key) for key in set(by_instance)})
         self.look_at(original)
         self.assertEqual(name, self.instance())
+        self.complete_all()
         self.serve(config=self.config())
         self.settled(8)
         self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()), "the original's batches and files were left alone")

@@ -14,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from stack import COMMON, ROOT, Stack, chat, environment, until  # noqa: E402
+from stack import COMMON, DEADLINE, ROOT, Stack, chat, environment, until  # noqa: E402
 from tcp_proxy import TcpProxy  # noqa: E402
 
 SMALL_FILES = 'linger = "50ms"\nmax_requests = 50'
@@ -141,7 +141,7 @@ class Away(DatabaseFaults):
         administrator = self.session()
         others = []
         self.addCleanup(lambda: [self.dismiss(other) for other in others])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while not any("too many clients" in line.get("error", "") for line in daemon.events()):
             self.assertLess(time.monotonic(), deadline)
             administrator.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'batchd'")
@@ -193,6 +193,7 @@ class Silent(DatabaseFaults):
         proxy = self.through_proxy()
         self.begin(50)
         self.settled(50)
+        until("LISTEN", lambda: any(c.listens for c in list(proxy.connections)))
         self.assertEqual(1, proxy.silence(only_listeners=True))
         self.more(50)  # no hint comes
         self.settled(100)
@@ -203,7 +204,7 @@ class Silent(DatabaseFaults):
         proxy = self.through_proxy()
         self.begin(400, planner='linger = "50ms"\nmax_requests = 20')
         proxy.loss = 0.2
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 2 * DEADLINE
         while proxy.lost < 30:
             self.assertLess(time.monotonic(), deadline)
             if self.results() > self.rows - 200:
@@ -229,6 +230,7 @@ class Unwilling(DatabaseFaults):
         daemon = self.begin(500, database='statement_timeout = "1s"')
         self.sql("CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END';"
                  "CREATE TRIGGER slow BEFORE UPDATE ON batchd.shard FOR EACH ROW EXECUTE FUNCTION public.slow()")
+        self.more(100)  # what came before may be done with
         self.complain(daemon, "statement timeout")
         until("no trigger", lambda: subprocess.run(
             [*self.psql_command(self.database), "-c", "DROP TRIGGER slow ON batchd.shard"], capture_output=True, env=environment()).returncode == 0)

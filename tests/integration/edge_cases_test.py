@@ -5,7 +5,6 @@ Cases that other files show are listed in tests/README.md with the tests that sh
 """
 
 import contextlib
-import json
 import pathlib
 import sys
 import unittest
@@ -18,22 +17,12 @@ SMALL_FILES = 'linger = "50ms"\nmax_requests = 5'
 
 
 class Edge(Stack):
-    def control(self, path, body, method="POST"):
-        """A call of the simulator's control plane."""
-        connection = self.provider.connect()
-        connection.request(method, "/sim/" + path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        self.assertLess(answer.status, 300, text)
-        return json.loads(text) if text else None
-
     def start(self, *sim, count=20, faults=(), shape=None, **options):
         self.sim(*(sim or ("--fast",)))
         for fault in faults:
             self.fault(**fault)
         if shape is not None:
-            self.control("shape", shape)
+            self.control("shape", **shape)
         daemon = self.serve(**options)
         self.ids = self.enqueue([chat(f"prompt {i}") for i in range(count)])
         return daemon
@@ -95,14 +84,14 @@ class Submitting(Edge):
 
     def test_05_tokens_that_others_hold_are_waited_for(self):
         self.sim("--fast", "--limit", "1000")
-        self.control("foreign", {"resource": "azure", "batches": 1, "model": "mini", "tokens": 990})
+        self.control("foreign", resource="azure", batches=1, model="mini", tokens=990)
         self.serve()
         self.enqueue([chat(f"prompt {i}") for i in range(20)])
         until("a refusal", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE attempt > 1") > 0)
         self.conserved()
         foreign = [batch["id"] for batch in self.ledger("?details=1")["details"] if batch["status"] == "in_progress"]
         for id in foreign:
-            self.control(f"batches/{id}/end", {"end": "completed"})
+            self.complete(id)
         self.all_answered()
 
 
@@ -124,7 +113,7 @@ class Objects(Edge):
         for shape in [{"errors": "single"}, {"errors": "bare"}, {"line": "text"}, {"line": "number"}]:
             with self.fresh(shape):
                 self.sim("--fast")
-                self.control("shape", shape)
+                self.control("shape", **shape)
                 self.serve(planner=ONE_FILE)
                 bad = {3, 6}
                 ids = self.enqueue([asking_for("poison", f"prompt {i}") if i in bad else chat(f"prompt {i}") for i in range(10)])
@@ -146,12 +135,12 @@ class Objects(Edge):
     def test_20_a_state_that_nobody_knows_is_waited_out(self):
         self.start("--fast", "--running", "60s")
         id = self.batch()
-        self.control(f"batches/{id}/shape", {"set": {"status": "reticulating"}})
+        self.control(f"batches/{id}/shape", set={"status": "reticulating"})
         looks = self.ledger()["calls"]["list"]
         until("more looks", lambda: self.ledger()["calls"]["list"] > looks + 2)
         self.assertEqual("submitted", self.sql("SELECT state FROM batchd.shard"))
-        self.control(f"batches/{id}/shape", {})
-        self.control(f"batches/{id}/end", {"end": "completed"})
+        self.control(f"batches/{id}/shape")
+        self.complete(id)
         self.all_answered()
 
     def test_20_an_older_state_than_before_moves_nothing_backwards(self):
@@ -167,7 +156,7 @@ class Objects(Edge):
                 self.afresh()
                 self.start(faults=[{"operation": "create_batch", "fault": "fate", "fate": {"hold": state}}])
                 id = self.batch()
-                self.control(f"batches/{id}/state", {"release": True})
+                self.release(id)
                 self.all_answered()
 
     def test_20_a_batch_that_runs_on_after_its_window_is_waited_for(self):
@@ -179,9 +168,9 @@ class Objects(Edge):
             with self.fresh(status):
                 self.start("--fast", "--running", "60s", retry='base_delay = "20ms"\nmax_delay = "50ms"\nsettle_window = "1s"')
                 first = self.batch()
-                self.control(f"batches/{first}/vanish", {"status": status} if status == 200 else {})
+                self.control(f"batches/{first}/vanish", status=status)
                 second = until("another batch", lambda: self.sql(f"SELECT batch_id FROM batchd.shard WHERE state = 'submitted' AND batch_id <> '{first}'"))
-                self.control(f"batches/{second}/end", {"end": "completed"})
+                self.complete(second)
                 self.settled(20)
                 self.assertEqual({("succeeded", None, 2)}, set(self.outcomes().values()))
 
@@ -235,7 +224,7 @@ class Endings(Edge):
             with self.fresh(code):
                 self.start("--fast", "--running", "2s", "--cancel-conflict", code, poll='interval = "5s"\nfile_interval = "50ms"')
                 id = self.batch()
-                self.control(f"batches/{id}/end", {"end": "completed"})
+                self.complete(id)
                 self.sql("SELECT batchd.cancel_job('default')")
                 self.all_answered()
                 self.assertEqual(1, self.ledger()["calls"]["cancel"])
@@ -252,19 +241,20 @@ class Endings(Edge):
     def test_12_a_batch_cancelled_by_somebody_else_loses_nothing_and_nobody_an_attempt(self):
         self.start("--fast", "--running", "10m")
         first = self.batch()
-        self.control(f"batches/{first}/cancel", {"end": "cancelled", "share": 0.3})
+        self.control(f"batches/{first}/cancel", end="cancelled", share=0.3)
         second = until("another batch", lambda: self.sql(f"SELECT batch_id FROM batchd.shard WHERE state = 'submitted' AND batch_id <> '{first}'"))
-        self.control(f"batches/{second}/end", {"end": "completed"})
+        self.complete(second)
         self.all_answered()
 
     def test_12_with_something_still_wanted_the_batch_goes_on_and_a_paid_answer_wins(self):
-        self.sim("--fast", "--running", "1500ms")
+        self.sim("--fast", "--running", "1h")
         kept = self.enqueue([chat("kept")], job="kept")
         gone = self.enqueue([chat("answered"), asking_for("429", "not answered"), asking_for("missing", "not mentioned")], job="gone")
         self.serve()
-        self.batch()
+        batch = self.batch()
         self.assertEqual(1, self.number_of("SELECT count(*) FROM batchd.shard"))
         self.assertEqual(3, self.number_of("SELECT batchd.cancel_job('gone')"))
+        self.release(batch)
         self.settled(4)
         self.assertEqual(["succeeded", "succeeded", "cancelled", "cancelled"], [self.outcomes()[id][0] for id in kept + gone])
         self.assertEqual(0, self.ledger()["calls"]["cancel"])
@@ -279,7 +269,7 @@ class Endings(Edge):
         self.assertEqual("t", self.sql(f"SELECT batchd.cancel_request({ids[4]})"))
         # A POST that was under way before the wish may still come: it is refused as long as that can be.
         until("given up", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE finish_reason = 'given_up'") == 1)
-        self.control("faults", None, "DELETE")
+        self.no_more_faults()
         self.settled(10)
         outcomes = self.outcomes()
         self.assertEqual("cancelled", outcomes.pop(ids[4])[0])
@@ -338,7 +328,7 @@ class Transport(Edge):
         daemon = self.start(faults=[{"operation": "create_batch", "fault": "429", "retry_after": "86400"}])
         refused = until("the refusal", lambda: daemon.saw("submission.refused"))[0]
         self.assertEqual(86_400_000, refused["retry_in_ms"])
-        self.assertEqual(1, self.number_of("SELECT count(*) FROM batchd.shard WHERE due_at > now() + interval '23 hours'"))
+        until("it waits", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE due_at > now() + interval '23 hours'") == 1)
         self.conserved()
 
     def test_16_rate_limits_slow_the_work_and_lose_nothing(self):
@@ -376,7 +366,7 @@ class Lists(Edge):
         self.enqueue([chat(f"prompt {i}") for i in range(20)])
         until("it is looked for again and again", lambda: len([line for line in daemon.saw("look.failed") if line["code"] == "list_incomplete"]) > 5)
         self.assertEqual((1, 0), (self.ledger()["calls"]["create_batch"], self.ledger()["files_deleted"]))
-        self.control("faults", None, "DELETE")
+        self.no_more_faults()
         self.assertEqual(1, self.all_answered()["batches_created"])
 
 

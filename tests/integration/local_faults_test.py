@@ -30,14 +30,14 @@ class LocalFault(Stack):
         self.assertEqual(0, self.ledger()["prompts_executed_more_than_once"])
         self.assertEqual({1}, {attempt for _, _, attempt in self.outcomes().values()}, "our trouble is no attempt of the rows")
 
-    def often(self, daemon, event, seconds=3):
-        """How many lines of an event are written in so many seconds."""
-        before = len(daemon.saw(event))
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    def seldom(self, daemon, event, seconds=4):
+        """That an event is written about once a second."""
+        before, began = len(daemon.saw(event)), time.monotonic()
+        while time.monotonic() < began + seconds:
             self.assertIsNone(daemon.process.poll())
             time.sleep(0.1)
-        return len(daemon.saw(event)) - before
+        lines = len(daemon.saw(event)) - before
+        self.assertLessEqual(lines, time.monotonic() - began + 1)
 
 
 class Disk(LocalFault):
@@ -50,7 +50,7 @@ class Disk(LocalFault):
         self.enqueue([chat(f"prompt {i} {LONG}") for i in range(400)])
         until("it says so", lambda: daemon.saw("upload.failed"))
         self.assertIn("scratch", daemon.saw("upload.failed")[0]["error"])
-        self.assertLessEqual(self.often(daemon, "upload.failed"), 4)
+        self.seldom(daemon, "upload.failed")
         self.conserved()
         self.assertEqual(0, self.ledger()["batches_created"])
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
@@ -106,9 +106,8 @@ class Descriptors(LocalFault):
         self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'batchd'")
         until("it says so", lambda: daemon.saw("heartbeat.failed"))
         before, started = self.cpu(daemon), time.monotonic()
-        lines = self.often(daemon, "heartbeat.failed", 4)
+        self.seldom(daemon, "heartbeat.failed")
         self.assertLess(self.cpu(daemon) - before, 0.5 * (time.monotonic() - started), "it does not spin")
-        self.assertLessEqual(lines, 6)
         self.conserved()
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
         until("it answers again", lambda: daemon.get("/readyz")[0] == 200)
@@ -177,9 +176,9 @@ class Clocks(LocalFault):
             daemon = self.serve(planner='linger = "50ms"\nmax_requests = 50')
         finally:
             Daemon.start = outer
-        self.enqueue([chat(f"prompt {i}") for i in range(1000)])
-        for offset in ("+3h", "-3h", "+30d", "+0"):
-            self.progress(1000)
+        for part, offset in enumerate(("+3h", "-3h", "+30d", "+0")):
+            self.enqueue([chat(f"prompt {part} {i}") for i in range(250)])  # there is always something to log
+            self.progress(250 * (part + 1))
             self.set(clock, offset)
         self.ran_once(1000)
         years = {line["time"][:7] for line in daemon.events()}
@@ -191,7 +190,7 @@ class Clocks(LocalFault):
             with self.subTest(offset):
                 self.afresh()
                 self.sim("--fast", "--running", "200ms")
-                daemons = [self.serve(planner='linger = "50ms"\nmax_requests = 50', lease='ttl = "2s"') for _ in range(2)]
+                daemons = [self.serve(planner='linger = "50ms"\nmax_requests = 50', lease='ttl = "5s"') for _ in range(2)]
                 until("both", lambda: self.number_of("SELECT count(*) FROM batchd.replica") == 2)
                 self.enqueue([chat(f"prompt {i}") for i in range(1000)])
                 self.progress(1000)

@@ -53,14 +53,6 @@ class History(Stack):
             self.shell('pg_run "$(pg_bin)/pg_ctl" -D "$2/data" -w promote >/dev/null')
         until("it takes writes", lambda: self.sql("SELECT pg_is_in_recovery()") == "f")
 
-    def control(self, path, body):
-        connection = self.provider.connect()
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        self.assertLess(answer.status, 300, text)
-
     def run_batchd(self, *arguments, expect=0):
         done = subprocess.run([BATCHD, *arguments, "--config", self.place / "c.toml"], capture_output=True, env=environment())
         self.assertEqual(expect, done.returncode, done.stdout.decode() + done.stderr.decode())
@@ -91,7 +83,7 @@ class History(Stack):
 
     def released(self):
         file = self.sql("SELECT input_file FROM batchd.shard")
-        self.control(f"/sim/files/{file}/state", {"state": "processed"})
+        self.control(f"files/{file}/state", state="processed")
         until("the batch", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE batch_id IS NOT NULL") == 1)
         return self.sql("SELECT batch_id FROM batchd.shard")
 
@@ -117,7 +109,7 @@ class BeforeTheIntent(History):
                 self.assertEqual("", self.sql("SELECT batch_id FROM batchd.shard"))
                 self.start()
                 until("it is taken over", lambda: self.sql("SELECT batch_id FROM batchd.shard") == batch)
-                self.control(f"/sim/batches/{batch}/state", {"release": True})
+                self.release(batch)
                 self.settled(COUNT)
                 self.bought_once()
                 self.afresh()
@@ -134,7 +126,7 @@ class BeforeTheIntent(History):
                 self.go_back(how)
                 until("it says so", lambda: daemon.saw("database.rewound"))
                 until("it is taken over", lambda: self.sql("SELECT batch_id FROM batchd.shard") == batch)
-                self.control(f"/sim/batches/{batch}/state", {"release": True})
+                self.release(batch)
                 self.settled(COUNT)
                 self.bought_once()
                 self.assertIsNone(daemon.process.poll())
@@ -153,11 +145,8 @@ class BeforeTheIntent(History):
         until("it says so", lambda: daemon.metric('batchd_lane_paused{deployment="mini",reason="unmatched"}') == 1)
         self.assertEqual("warn", self.finding("history")["level"])
         self.assertEqual(1, self.ledger()["calls"]["create_batch"])
-        connection = self.provider.connect()
-        connection.request("DELETE", "/sim/faults")
-        connection.getresponse().read()
-        connection.close()
-        self.control(f"/sim/batches/{batch}/state", {"release": True})
+        self.no_more_faults()
+        self.release(batch)
         self.settled(COUNT)
         self.bought_once()
         until("all is well", lambda: daemon.metric('batchd_lane_paused{deployment="mini",reason="unmatched"}') == 0)
@@ -209,7 +198,7 @@ class BeforeThePlan(History):
                 self.assertEqual(0, self.number_of("SELECT count(*) FROM batchd.shard"))
                 self.start()
                 until("it is taken over", lambda: self.sql("SELECT batch_id FROM batchd.shard") == batch)
-                self.control(f"/sim/batches/{batch}/state", {"release": True})
+                self.release(batch)
                 self.settled(COUNT)
                 self.bought_once()
                 self.afresh()
@@ -226,7 +215,7 @@ class BeforeThePlan(History):
         self.assertEqual(str(number), self.sql(f"SELECT id FROM batchd.shard WHERE batch_id = '{batch}'"))
         self.assertGreater(self.number_of(f"SELECT id FROM batchd.shard WHERE batch_id <> '{batch}'"), number)
         for id in self.sql("SELECT batch_id FROM batchd.shard").split():
-            self.control(f"/sim/batches/{id}/state", {"release": True})
+            self.release(id)
         self.settled(COUNT + 5)
         self.assertEqual(0, self.ledger()["prompts_executed_more_than_once"])
 

@@ -8,7 +8,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from stack import Stack, chat, until  # noqa: E402
+from stack import DEADLINE, Stack, chat, until  # noqa: E402
 
 
 class Faults(Stack):
@@ -17,7 +17,7 @@ class Faults(Stack):
         self.assertEqual(count, ledger["requests_executed"])
         self.assertEqual(0, ledger["prompts_executed_more_than_once"])
 
-    def run_with(self, *faults, count=40, seconds=60, sim=("--fast",), **options):
+    def run_with(self, *faults, count=40, seconds=DEADLINE, sim=("--fast",), **options):
         self.sim(*sim)
         for fault in faults:
             self.fault(**fault)
@@ -153,12 +153,15 @@ class StopsAndKills(Faults):
         self.ran_once(2000)
 
     def test_a_dead_replicas_shards_are_taken_over_by_the_living(self):
-        self.sim("--fast", "--running", "500ms")
+        self.sim("--fast", "--running", "1h")
         first = self.serve(lease='ttl = "1s"', planner='linger = "50ms"\nmax_requests = 100')
         self.enqueue([chat(f"prompt {i}") for i in range(1000)])
         until("work in flight", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state = 'submitted'") > 0)
         self.serve(lease='ttl = "1s"', planner='linger = "50ms"\nmax_requests = 100')
         first.kill()
+        until("all is in flight", lambda: self.number_of("SELECT coalesce(sum(requests), 0) FROM batchd.shard WHERE state = 'submitted'") == 1000)
+        for batch in self.sql("SELECT batch_id FROM batchd.shard").split():
+            self.complete(batch)
         self.settled(1000)
         self.ran_once(1000)
 
@@ -168,8 +171,9 @@ class StopsAndKills(Faults):
         self.enqueue([chat(f"prompt {i}") for i in range(1000)])
         until("work in flight", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE state <> 'planned'") > 0)
         first.process.send_signal(signal.SIGSTOP)
+        term = self.number_of("SELECT term FROM batchd.replica")
         self.serve(lease='ttl = "1s"', planner='linger = "50ms"\nmax_requests = 100')
-        until("the other took over", lambda: self.number_of("SELECT count(*) FROM batchd.replica") == 1)
+        until("the other took over", lambda: self.number_of(f"SELECT count(*) FROM batchd.replica WHERE term = {term}") == 0)
         first.process.send_signal(signal.SIGCONT)
         self.settled(1000)
         self.ran_once(1000)

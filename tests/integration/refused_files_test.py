@@ -128,17 +128,14 @@ class NotTheRowsFault(Stack):
         self.enqueue([chat(f"prompt {i}") for i in range(8)])
         until("the pause", lambda: [line for line in daemon.saw("lane.paused") if line["reason"] == "refused"], 120)
         self.conserved()
-        connection = self.provider.connect()
-        connection.request("DELETE", "/sim/faults")
-        connection.getresponse().read()
-        connection.close()
+        self.no_more_faults()
         until("all answers", lambda: self.number_of("SELECT count(*) FROM batchd.result") == 8, 240)
         self.settled(8)
         self.assertEqual({"succeeded"}, {outcome for outcome, _, _ in self.outcomes().values()})
 
     def test_a_deployment_that_is_unknown_pauses_the_lane_and_burns_no_attempt(self):
         self.sim("--fast", "--deployment", "other=1000000")
-        daemon = self.serve(retry='base_delay = "30s"\nmax_delay = "30s"')  # long enough to be seen among the metrics
+        daemon = self.serve(retry='base_delay = "10m"\nmax_delay = "10m"')  # long enough to be seen among the metrics
         self.enqueue([chat(f"prompt {i}") for i in range(5)])
         until("the pause", lambda: daemon.saw("lane.paused"))
         until("the metric", lambda: daemon.metric('batchd_lane_paused{deployment="mini",reason="account"}') == 1)
@@ -151,7 +148,7 @@ class NotTheRowsFault(Stack):
             with self.subTest(kind):
                 self.afresh()
                 self.sim("--fast")
-                daemon = self.serve()
+                daemon = self.serve(retry='base_delay = "10m"\nmax_delay = "10m"')  # they come back and go again otherwise
                 self.enqueue([asking_for(kind, f"prompt {i}") for i in range(6)])
                 until("the pause", lambda: daemon.saw("lane.paused"))
                 until("the rows are back", lambda: self.number_of("SELECT count(*) FROM batchd.retry") == 6)

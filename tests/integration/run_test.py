@@ -10,11 +10,9 @@ import pwd
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -37,10 +35,7 @@ def prompt_hash(text):
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+NOBODY = "http://127.0.0.1:1/v1"  # no ordinary program listens on a port below 1024
 
 
 class RunTest(unittest.TestCase):
@@ -119,6 +114,11 @@ class RunTest(unittest.TestCase):
         """Waits until so many batches were created."""
         until("batches at the provider", lambda: self.provider.ledger()["batches_created"] >= batches or process.poll() is not None)
         self.assertIsNone(process.poll(), "it ended early")
+
+    def complete_all(self):
+        for batch in self.provider.ledger(details=True)["details"]:
+            if batch["status"] == "in_progress":
+                self.provider.control(f"batches/{batch['id']}/end", end="completed")
 
     def every_prompt_ran_once(self, count):
         ledger = self.provider.ledger()
@@ -343,7 +343,7 @@ class Basics(RunTest):
         self.assertIn(b"40 at the provider", shown)
 
     def test_nobody_else_can_reach_its_database(self):
-        self.sim("--fast", "--running", "2s")
+        self.sim("--fast", "--running", "1h")
         self.prompts(3)
         process = self.start()
         self.at_the_provider(process)
@@ -354,6 +354,7 @@ class Basics(RunTest):
         self.assertIn(b"synchronous_commit=on", words)
         self.assertEqual(0o700, (self.state / "run" / "postgres").stat().st_mode & 0o777)
         self.assertNotIn(b"canary-key", pathlib.Path(f"/proc/{server}/environ").read_bytes())
+        self.complete_all()
         self.assertEqual(0, self.finish(process))
 
     def test_a_long_path_to_the_state_is_no_obstacle(self):
@@ -403,18 +404,17 @@ class NoServer(RunTest):
 
 class Resume(RunTest):
     def test_a_second_run_on_the_same_state_is_refused_at_once(self):
-        self.sim("--fast", "--running", "3s")
+        self.sim("--fast", "--running", "1h")
         self.prompts(3)
         first = self.start()
         self.at_the_provider(first)
-        began = time.monotonic()
         said = self.run_it(code=1)
-        self.assertLess(time.monotonic() - began, 2)
         self.assertIn(f"another batchd run (process {first.pid}) is at work", said)
+        self.complete_all()
         self.assertEqual(0, self.finish(first))
 
     def test_ctrl_c_then_the_same_command(self):
-        self.sim("--fast", "--running", "1s")
+        self.sim("--fast", "--running", "1h")
         prompts = self.prompts(50)
         process = self.start()
         self.at_the_provider(process)
@@ -423,37 +423,40 @@ class Resume(RunTest):
         self.assertIn("pays for nothing twice", self.said)
         self.assertFalse(self.output.exists())
         self.assertEqual([], self.servers())
+        self.complete_all()
         said = self.run_it()
         self.assertIn("known from before: 50", said)
         self.answered_in_order(prompts)
         self.every_prompt_ran_once(50)
 
     def test_sigkill_takes_its_postgresql_along_and_the_same_command_goes_on(self):
-        self.sim("--fast", "--running", "1s")
+        self.sim("--fast", "--running", "1h")
         prompts = self.prompts(50)
         process = self.start()
         self.at_the_provider(process)
         process.kill()
         self.finish(process)
         until("PostgreSQL to follow", lambda: not self.servers())
+        self.complete_all()
         self.run_it()
         self.answered_in_order(prompts)
         self.every_prompt_ran_once(50)
 
     def test_a_postgresql_that_is_killed_is_started_again(self):
-        self.sim("--fast", "--running", "2s")
+        self.sim("--fast", "--running", "1h")
         prompts = self.prompts(50)
         process = self.start()
         self.at_the_provider(process)
         (server,) = self.servers()
         os.kill(server, signal.SIGKILL)
+        self.complete_all()
         self.assertEqual(0, self.finish(process), self.said)
         self.assertIn("started again", self.said)
         self.answered_in_order(prompts)
         self.every_prompt_ran_once(50)
 
     def test_both_killed_at_once(self):
-        self.sim("--fast", "--running", "1s")
+        self.sim("--fast", "--running", "1h")
         prompts = self.prompts(50)
         process = self.start()
         self.at_the_provider(process)
@@ -461,6 +464,7 @@ class Resume(RunTest):
             os.kill(pid, signal.SIGKILL)
         self.finish(process)
         self.assertTrue((self.state / "run" / "postgres" / "data" / "postmaster.pid").exists())
+        self.complete_all()
         self.run_it()
         self.answered_in_order(prompts)
         self.every_prompt_ran_once(50)
@@ -606,7 +610,7 @@ class Resume(RunTest):
         self.prompts(3)
         log = self.place / "said"
         with open(log, "wb") as said:
-            process = self.start(stderr=said, OPENAI_BASE_URL=f"http://127.0.0.1:{free_port()}/v1")
+            process = self.start(stderr=said, OPENAI_BASE_URL=NOBODY)
         until("the reason", lambda: "refused" in log.read_text() or process.poll() is not None)
         self.assertIsNone(process.poll(), log.read_text())
         process.send_signal(signal.SIGINT)
@@ -653,15 +657,14 @@ class Kills(RunTest):
         self.sim("--fast")
         prompts = self.prompts(30_000)
         # Its provider cannot be reached yet, so nothing moves: only the taking in is tried.
-        away = f"http://127.0.0.1:{free_port()}/v1"
         self.prompts(1)
-        process = self.start(OPENAI_BASE_URL=away)
+        process = self.start(OPENAI_BASE_URL=NOBODY)
         until("a state", lambda: (self.state / "run" / "batchd.log").exists())
         process.kill()
         self.finish(process)
         prompts = self.prompts(30_000)
         for delay in (0.3, 0.5, 0.7, 0.9, 1.2):
-            process = self.start(OPENAI_BASE_URL=away)
+            process = self.start(OPENAI_BASE_URL=NOBODY)
             try:
                 process.communicate(timeout=delay)
             except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace sim {
@@ -52,6 +53,11 @@ Reply vanish(Batch& batch, const boost::json::object& wish) {
   return json_reply(200, boost::json::object{{"id", batch.id}, {"vanished", true}});
 }
 
+Reply appear(Batch& batch) {
+  batch.listed_at = std::min(batch.listed_at, now());
+  return json_reply(200, boost::json::object{{"id", batch.id}, {"listed", true}});
+}
+
 }  // namespace
 
 Reply complaint(int status, const std::string& message) {
@@ -72,7 +78,8 @@ Reply control_batch(World& world, const std::string& what, const boost::json::va
     return fault ? complaint(400, *fault) : shown(*batch);
   }
   if (verb == "vanish") return vanish(*batch, wish.get_object());
-  return complaint(404, "a batch can be told cancel, end, state, shape or vanish, not '" + verb + "'");
+  if (verb == "appear") return appear(*batch);
+  return complaint(404, "a batch can be told cancel, end, state, shape, vanish or appear, not '" + verb + "'");
 }
 
 Reply control_file(World& world, const std::string& what, const boost::json::value& wish) {

@@ -55,7 +55,7 @@ Reply ControlCalls::serve(const RequestHead& head, const std::string& body) {
   }
   return complaint(404,
                    "The control plane has GET /sim/ledger, GET /sim/ledger/executions, POST and DELETE /sim/faults, POST "
-                   "/sim/foreign, POST /sim/shape, POST /sim/batches/{id}/cancel, end, state, shape, vanish, POST "
+                   "/sim/foreign, POST /sim/shape, POST /sim/batches/{id}/cancel, end, state, shape, vanish, appear, POST "
                    "/sim/files/{id}/state, expire, POST /sim/tokens/revoke, and POST /sim/reset.");
 }
 

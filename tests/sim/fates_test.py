@@ -161,6 +161,17 @@ class Control(SimTest):
             self.assertNotIn(batch_id, [batch["id"] for batch in api.call("GET", "/batches").json()["data"]])
             self.assertEqual(404, api.call("POST", f"/batches/{batch_id}/cancel").status)
 
+    def test_a_batch_can_appear_before_its_time(self):
+        with Sim("--list-lag", "1h") as sim:
+            api = Api(sim, "openai")
+            listed = lambda: [batch["id"] for batch in api.call("GET", "/batches").json()["data"]]  # noqa: E731
+            first, second = api.created(api.line()), api.created(api.line())
+            self.assertEqual([], listed())
+            sim.control(f"batches/{first}/appear")
+            self.assertEqual([first], listed())
+            sim.control(f"batches/{second}/appear")
+            self.assertEqual([second, first], listed())
+
     def test_nonsense_is_refused(self):
         api = Api(self.sim, "openai")
         batch_id = api.created(api.line())
