@@ -1,6 +1,7 @@
 #include "core/json_scan.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -13,13 +14,16 @@ std::size_t skip_blanks(std::string_view text, std::size_t at) {
   return at;
 }
 
-/// True when any of eight bytes is a quote, a backslash or a control character.
-bool has_special(std::uint64_t v) {
+/// How many of eight bytes come before the first quote, backslash or control character. The lowest mark is always right: a
+/// subtraction carries into the next byte only from one that is marked itself.
+std::size_t plain_bytes(std::uint64_t v) {
+  if constexpr (std::endian::native == std::endian::big) v = __builtin_bswap64(v);  // so that the first byte is the lowest
   constexpr std::uint64_t ones = 0x0101010101010101ULL;
   constexpr std::uint64_t highs = 0x8080808080808080ULL;
   const auto zero_in = [](std::uint64_t x) { return (x - ones) & ~x & highs; };
   const std::uint64_t control = (v - ones * 0x20) & ~v & highs;
-  return (control | zero_in(v ^ (ones * '"')) | zero_in(v ^ (ones * '\\'))) != 0;
+  const std::uint64_t marks = control | zero_in(v ^ (ones * '"')) | zero_in(v ^ (ones * '\\'));
+  return static_cast<std::size_t>(std::countr_zero(marks)) / 8;
 }
 
 bool is_hex(char c) {
@@ -32,8 +36,9 @@ std::optional<std::size_t> skip_string(std::string_view text, std::size_t at) {
     while (at + 8 <= text.size()) {
       std::uint64_t word;
       std::memcpy(&word, text.data() + at, 8);
-      if (has_special(word)) break;
-      at += 8;
+      const std::size_t plain = plain_bytes(word);
+      at += plain;
+      if (plain < 8) break;
     }
     if (at >= text.size()) return std::nullopt;
     const auto c = static_cast<unsigned char>(text[at]);

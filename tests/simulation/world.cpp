@@ -7,8 +7,6 @@ namespace {
 
 constexpr Time never = Time::max();
 
-constexpr auto later = [](const auto& waiting, const auto& key) { return waiting.key > key; };
-
 }  // namespace
 
 World::~World() {
@@ -24,7 +22,9 @@ void World::at(Time when, std::function<void()> action) {
 void World::add(Time when, Wait& wait) {
   const Owner& owner = *wait.owner_;
   wait.key_ = key(owner.dead ? never : std::max(when, owner.paused_until));
-  waiting_.insert(std::lower_bound(waiting_.begin(), waiting_.end(), wait.key_, later), {wait.key_, &wait});
+  const auto sooner = [&wait](const Waiting& one) { return one.key < wait.key_; };
+  // Most waits are short: from the end it is a few steps.
+  waiting_.insert(std::find_if_not(waiting_.rbegin(), waiting_.rend(), sooner).base(), {wait.key_, &wait});
 }
 
 bool World::step() {
@@ -47,7 +47,7 @@ bool World::step() {
 
 void World::end(Wait& wait, boost::system::error_code ended) {
   if (!wait.sleeper_ || wait.owner_->dead) return;
-  waiting_.erase(std::lower_bound(waiting_.begin(), waiting_.end(), wait.key_, later));
+  waiting_.erase(std::find_if(waiting_.begin(), waiting_.end(), [&wait](const Waiting& one) { return one.wait == &wait; }));
   if (wait.owner_->paused_until > now_ && !ended) {
     add(wait.owner_->paused_until, wait);  // a process that is paused hears of nothing until it goes on
   } else {
