@@ -8,10 +8,10 @@ ReadyQueue::~ReadyQueue() {
 }
 
 void ReadyQueue::drain() {
-  while (!items_.empty()) {
-    const std::unique_ptr<Item> next = std::move(items_.front());
-    items_.pop_front();
-    next->run();
+  while (!ready_.empty()) {
+    const std::function<void()> next = std::move(ready_.front());
+    ready_.pop_front();
+    next();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/execution_context.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -25,7 +26,12 @@ class ReadyQueue final : public asio::execution_context {
   /// Something that runs after everything that is ready already.
   template <class F>
   void add(F&& work) {
-    items_.push_back(std::make_unique<ItemOf<std::decay_t<F>>>(std::forward<F>(work)));
+    if constexpr (std::is_copy_constructible_v<std::decay_t<F>>) {
+      ready_.emplace_back(std::forward<F>(work));
+    } else {
+      auto shared = std::make_shared<std::decay_t<F>>(std::forward<F>(work));
+      ready_.emplace_back([shared] { (*shared)(); });
+    }
   }
   /// Runs `first`, then all that is ready, and all that becomes so meanwhile. Not to be called from what it runs.
   template <class F>
@@ -36,28 +42,13 @@ class ReadyQueue final : public asio::execution_context {
     running_ = false;
   }
   void run() {
-    if (!items_.empty()) run([] {});
+    if (!ready_.empty()) run([] {});
   }
 
  private:
-  class Item {
-   public:
-    virtual ~Item() = default;
-    virtual void run() = 0;
-  };
-  template <class F>
-  class ItemOf final : public Item {
-   public:
-    template <class G>
-    explicit ItemOf(G&& work) : work_(std::forward<G>(work)) {}
-    void run() override { std::move(work_)(); }
-
-   private:
-    F work_;
-  };
   void drain();
 
-  std::deque<std::unique_ptr<Item>> items_;
+  std::deque<std::function<void()>> ready_;
   bool running_ = false;
 };
 

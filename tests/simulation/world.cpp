@@ -41,17 +41,20 @@ bool World::step() {
   Wait& wait = *waiting_.back().wait;
   waiting_.pop_back();
   now_ = wait.key_.when;
+  wait.key_.number = 0;
   ready_.run([&wait] { wait.sleeper_->resume(wait); });
   return true;
 }
 
 void World::end(Wait& wait, boost::system::error_code ended) {
-  if (!wait.sleeper_ || wait.owner_->dead) return;
+  if (wait.key_.number == 0 || wait.owner_->dead) return;
   waiting_.erase(std::find_if(waiting_.begin(), waiting_.end(), [&wait](const Waiting& one) { return one.wait == &wait; }));
   if (wait.owner_->paused_until > now_ && !ended) {
     add(wait.owner_->paused_until, wait);  // a process that is paused hears of nothing until it goes on
   } else {
-    wait.sleeper_->resume_later(wait, ready_, ended);
+    wait.key_.number = 0;
+    wait.ended_ = ended;
+    ready_.add([&wait] { wait.sleeper_->resume(wait); });
   }
 }
 

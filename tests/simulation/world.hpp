@@ -90,14 +90,12 @@ class World {
   std::map<Key, std::function<void()>> actions_;
 };
 
-/// Whoever waits, in one of two ways: its turn comes, or it is dropped and unwound.
+/// Whoever waits: it goes on, or is dropped, which unwinds it.
 class World::Sleeper {
  public:
   virtual ~Sleeper() = default;
-  /// Goes on right here; it is gone then.
+  /// Goes on right here; the sleeper is gone then, and what waited may be.
   virtual void resume(Wait& wait) = 0;
-  /// Goes on after what is ready already; it is gone then.
-  virtual void resume_later(Wait& wait, ReadyQueue& ready, boost::system::error_code ended) = 0;
 };
 
 class World::Wait {
@@ -112,9 +110,10 @@ class World::Wait {
     void operator()(Sleeper* sleeper) const { sleeper->~Sleeper(); }
   };
 
-  Key key_;
+  Key key_;  // its number is 0 when it is over
   Owner* owner_ = nullptr;
-  std::unique_ptr<Sleeper, InPlace> sleeper_;  // in `room_`; none when the wait is over
+  boost::system::error_code ended_;
+  std::unique_ptr<Sleeper, InPlace> sleeper_;  // in `room_`
   alignas(std::max_align_t) std::byte room_[48];
 };
 
@@ -125,11 +124,7 @@ class World::SleeperOf final : public World::Sleeper {
   void resume(Wait& wait) override {
     Handler handler = std::move(handler_);
     wait.sleeper_.reset();
-    std::move(handler)(boost::system::error_code{});
-  }
-  void resume_later(Wait& wait, ReadyQueue& ready, boost::system::error_code ended) override {
-    ready.add([handler = std::move(handler_), ended]() mutable { std::move(handler)(ended); });
-    wait.sleeper_.reset();
+    std::move(handler)(wait.ended_);
   }
 
  private:
@@ -141,6 +136,7 @@ void World::begin(Owner& owner, Time when, Wait& wait, Handler handler) {
   static_assert(sizeof(SleeperOf<Handler>) <= sizeof(wait.room_));
   auto slot = asio::get_associated_cancellation_slot(handler);
   wait.owner_ = &owner;
+  wait.ended_ = {};
   wait.sleeper_.reset(new (wait.room_) SleeperOf<Handler>(std::move(handler)));
   add(when, wait);
   if (slot.is_connected()) slot.assign([this, &wait](asio::cancellation_type) { end(wait, asio::error::operation_aborted); });
