@@ -73,7 +73,7 @@ Replica::Replica(const Config& config, const ReplicaPorts& ports, ReplicaInfo se
       ports_(ports),
       session_(ports.store, ports.clock, ports.log, ports.metrics, std::move(self), config.lease.ttl) {
   make_routes();
-  session_.on_rewound = [this](Term term) -> Task<void> { co_await publish(term); };
+  session_.on_rewound = [this](Term term) { return publish(term); };
   session_.on_burial = [this] {
     for (Wakeup* bell :
          {&bells_.plan, &bells_.upload, &bells_.submit, &bells_.merge, &bells_.close, &bells_.cancel, &bells_.orphans})

@@ -49,8 +49,10 @@ Task<void> Session::beat() {
     term_ = term;
     log_.info("replica.joined", {{"term", term.value}});
   }
-  if (rewound_ && on_rewound) co_await on_rewound(*term_);
-  rewound_ = false;
+  if (rewound_) {
+    const bool done = co_await on_rewound(*term_);
+    rewound_ = !done;
+  }
   trusted_until_ = asked + ttl_ * 2 / 3;
   const Burial burial = co_await store_.bury_dead(ttl_, last_burial_);
   last_burial_ = asked;

@@ -33,8 +33,9 @@ class Session {
   /// Called when others were found dead: their shards and roles are free now. Set before run().
   std::function<void()> on_burial;
   /// Called under the new term when the database had gone back, before anything else is done: what this process had written
-  /// there when it started may be gone. Set before run().
-  std::function<Task<void>(Term term)> on_rewound;
+  /// there when it started may be gone. False when that term is over already: it is called again under the next. Set before
+  /// run().
+  std::function<Task<bool>(Term term)> on_rewound;
   /// Beats for ever, three times a ttl.
   Task<void> run();
   /// Gives everything back, for good; whatever is still under way counts as abandoned.
@@ -55,7 +56,7 @@ class Session {
   std::optional<Term> term_;
   Clock::TimePoint trusted_until_{};
   std::optional<Clock::TimePoint> last_burial_;
-  bool rewound_ = false;  // and on_rewound has not been through yet
+  bool rewound_ = false;  // and on_rewound is not done yet
   bool handing_back_ = false;
   bool left_ = false;
 };
