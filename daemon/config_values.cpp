@@ -1,6 +1,7 @@
 #include "config_values.hpp"
 
 #include "core/json_scan.hpp"
+#include "core/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -87,11 +88,9 @@ std::string format_count(std::int64_t count) {
 }
 
 std::string in_quotes(std::string_view text) {
-  constexpr std::size_t longest = 60;
-  std::size_t size = std::min(text.size(), longest);
-  // Between characters, not within one.
-  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return '"' + printable(text.substr(0, size)) + (size < text.size() ? "...\"" : "\"");
+  std::string shown(text);
+  truncate_utf8(shown, 60);
+  return '"' + printable(shown) + (shown.size() < text.size() ? "...\"" : "\"");
 }
 
 std::string printable(std::string_view text) {

@@ -1,6 +1,7 @@
 #include "core/output_line.hpp"
 
 #include "core/json_scan.hpp"
+#include "core/utf8.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -69,10 +70,7 @@ int read_status(std::string_view raw) {
 std::string shown_text(std::string text, std::size_t longest) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, ' ');
-  if (text.size() <= longest) return text;
-  std::size_t size = longest;  // between characters, not within one
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  text.resize(size);
+  truncate_utf8(text, longest);
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "provider/printable.hpp"
 
 #include "core/json_scan.hpp"
+#include "core/utf8.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -33,13 +34,6 @@ void blot_out_keys(std::string& text, std::string_view introduction) {
     if (looks_like_one) text.replace(begin, end - begin, "***");
     at = text.find(introduction, looks_like_one ? begin + 3 : begin);
   }
-}
-
-/// Cuts between characters, not within one: the message goes into JSON and into PostgreSQL.
-void truncate_utf8(std::string& text, std::size_t size) {
-  if (text.size() <= size) return;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  text.resize(size);
 }
 
 /// Where the text was cut a secret may have been cut too: what could be its beginning goes.

@@ -196,6 +196,7 @@ bool read_page(std::string_view body, Parse parse, std::vector<Item>& items, std
   if (!object) return false;
   const json::value* more = member(*object, "has_more");
   const bool says_more = more && more->is_bool() && more->get_bool();
+  const bool says_last = more && more->is_bool() && !more->get_bool();
   const json::value* list = member(*object, "data");
   if (!list) list = member(*object, "value");
   if (!list) return !says_more && !object->contains("error") && (object->contains("data") || object->contains("value"));
@@ -204,7 +205,7 @@ bool read_page(std::string_view body, Parse parse, std::vector<Item>& items, std
   for (const json::value& element : *array) {
     if (auto item = parse(element)) items.push_back(std::move(*item));
   }
-  if (more && more->is_bool() ? !says_more : items.empty()) return true;
+  if (says_last || (items.empty() && !says_more)) return true;
   std::string last = readable_id(member(*object, "last_id"));
   if (last.empty() && items.empty()) return false;
   next = last.empty() ? items.back().id.value : std::move(last);

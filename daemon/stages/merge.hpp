@@ -40,6 +40,9 @@ class MergeStage final : public Stage {
   Task<void> note_used(const Shard& shard, std::vector<Stray> strays);
   /// Decides a shard whose file was refused, as far as that goes now; false when it has to wait (merge_refused.cpp).
   Task<bool> decide_refused(const Shard& shard, Merger& merger);
+  RefusedShard refused(const Shard& shard, const Suspicion& known, const Merger& merger) const;
+  /// In two, the first half as a trial that the rest waits for, or both for good; decided is it in the second case only.
+  Task<bool> cut(const Shard& shard, Merger& merger, bool trial);
   Task<void> release(Merger& merger);
   void note_pause(RequestId suspect);
   Task<std::optional<ProviderError>> read_file(const Shard& shard, const FileId& file, Provider& provider, Merger& merger);

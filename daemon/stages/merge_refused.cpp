@@ -7,6 +7,8 @@
 
 #include <boost/json/parse.hpp>
 
+#include <map>
+
 namespace batchd {
 namespace {
 
@@ -30,12 +32,21 @@ ProviderError as_provider_error(const Shard& shard) {
   return error;
 }
 
-/// The member that is left is at fault.
-Settlement culprit(RequestId request, const Shard& shard) {
+Settlement failed(RequestId request, const std::string& error) {
   Settlement settled;
   settled.request = request;
-  settled.error = reason_of(shard);
+  settled.error = error;
   return settled;
+}
+
+/// Fails the lines that were named and sends the others again. For all in one chunk, however many: a line's number is its place
+/// among the members that were sent, which are exactly the undecided ones as long as nothing of this has been written.
+Decider blame(const std::map<std::int64_t, std::string>& lines) {
+  return [&lines, line = std::int64_t{0}](RequestId request, int attempts) mutable -> Decision {
+    const auto fault = lines.find(++line);
+    if (fault == lines.end()) return Return{request, attempts, Milliseconds{0}, ""};
+    return failed(request, fault->second);
+  };
 }
 
 }  // namespace
@@ -52,13 +63,10 @@ void MergeStage::note_pause(RequestId suspect) {
   ++pauses_[suspect];
 }
 
-Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
-  const auto blamed = blamed_lines(shard.error);
-  const Suspicion known = co_await context_.store.suspicion(shard.id);
+RefusedShard MergeStage::refused(const Shard& shard, const Suspicion& known, const Merger& merger) const {
   RefusedShard refused;
   refused.fault = fault_of(shard.error);
   refused.undecided = merger.undecided();
-  refused.names_lines = !blamed.empty() && blamed.begin()->first <= refused.undecided;
   refused.trial = known.trial;
   refused.halved = known.halved;
   refused.lane_works = known.lane_works;
@@ -68,45 +76,33 @@ Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
     const auto before = pauses_.find(merger.first_undecided());
     if (before != pauses_.end()) refused.pauses = before->second;
   }
+  return refused;
+}
+
+Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
+  const auto blamed = blamed_lines(shard.error);
+  const Suspicion known = co_await context_.store.suspicion(shard.id);
+  RefusedShard refused = this->refused(shard, known, merger);
+  refused.names_lines = !blamed.empty() && blamed.begin()->first <= refused.undecided;
   const RefusedStep step = next_step(refused);
   Decider decider;
   switch (step) {
     case RefusedStep::wait:
       co_return false;
     case RefusedStep::try_half:
-      context_.log.info("shard.halved", {{"shard", shard.id.value}, {"suspects", refused.undecided}});
-      co_await merger.cut_off(refused.undecided / 2, true);
-      context_.bells.upload.notify();
-      co_return false;
     case RefusedStep::divide:
-      context_.log.info("shard.divided", {{"shard", shard.id.value}, {"requests", refused.undecided}});
-      co_await merger.cut_off(refused.undecided / 2, false);
-      if (!merger.lost()) co_await merger.cut_off(merger.undecided(), false);
-      context_.bells.upload.notify();
-      co_return true;
+      co_return co_await cut(shard, merger, step == RefusedStep::try_half);
     case RefusedStep::blame_lines:
-      // All in one chunk, however many: a line's number is its place among the members that were sent, which are exactly
-      // the undecided ones as long as nothing of this has been written.
-      decider = [&blamed, line = std::int64_t{0}](RequestId request, int attempts) mutable -> Decision {
-        const auto fault = blamed.find(++line);
-        if (fault == blamed.end()) return Return{request, attempts, Milliseconds{0}, ""};
-        Settlement settled;
-        settled.request = request;
-        settled.error = fault->second;
-        return settled;
-      };
-      co_await merger.decide_rest(decider, true);
-      co_return true;
+      decider = blame(blamed);
+      break;
     case RefusedStep::blame_last:
-      decider = [&shard](RequestId request, int) -> Decision { return culprit(request, shard); };
-      co_await merger.decide_rest(decider, true);
-      co_return true;
+      decider = [&shard](RequestId request, int) -> Decision { return failed(request, reason_of(shard)); };
+      break;
     case RefusedStep::count_attempt:
       decider = [&shard, this](RequestId request, int attempts) {
         return decide(absent(request, attempts, shard), attempts, settings_.round);
       };
-      co_await merger.decide_rest(decider, true);
-      co_return true;
+      break;
     case RefusedStep::pause_lane: {
       const ProviderError error = as_provider_error(shard);
       if (refused.undecided == 1) note_pause(merger.first_undecided());
@@ -118,7 +114,18 @@ Task<bool> MergeStage::decide_refused(const Shard& shard, Merger& merger) {
       co_await release(merger);
       co_return true;
   }
+  co_await merger.decide_rest(decider, true);
   co_return true;
+}
+
+Task<bool> MergeStage::cut(const Shard& shard, Merger& merger, bool trial) {
+  const std::int64_t requests = merger.undecided();
+  context_.log.info(trial ? "shard.halved" : "shard.divided",
+                    {{"shard", shard.id.value}, {trial ? "suspects" : "requests", requests}});
+  co_await merger.cut_off(requests / 2, trial);
+  if (!trial && !merger.lost()) co_await merger.cut_off(merger.undecided(), false);
+  context_.bells.upload.notify();
+  co_return !trial;
 }
 
 }  // namespace batchd

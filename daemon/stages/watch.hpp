@@ -77,6 +77,7 @@ class WatchStage final : public Stage {
   /// Reads the batch's input file: its model and tokens, and those of its lines whose requests are still what stands there.
   Task<Learnt> learn(FoundBatch& found);
   Task<void> record_lost(const Batch& batch, const BookEntry& books);
+  Task<void> record_unreadable(const Batch& batch, const BookEntry& books);
 
   // Strays (watch_strays.cpp) ----------------------------------------------------------------------------------------
   Task<void> record_duplicate(const Batch& batch, const BookEntry& books);

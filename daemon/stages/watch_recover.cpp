@@ -49,6 +49,17 @@ Task<void> WatchStage::record_lost(const Batch& batch, const BookEntry& books) {
                                             {"requests", batch.counts ? batch.counts->total : 0}});
 }
 
+/// Its answers may be there, but nothing tells whose they are: the numbers in them may have been given out anew.
+Task<void> WatchStage::record_unreadable(const Batch& batch, const BookEntry& books) {
+  const bool answered = batch.counts && batch.counts->completed > 0;
+  if (answered) {
+    co_await record_lost(batch, books);
+  } else {
+    const Stray stray = stray_of(batch, *books.shard, books.attempt);
+    co_await context_.store.record_stray(provider_name_, StrayKind::harmless, stray);
+  }
+}
+
 Task<WatchStage::Learnt> WatchStage::learn(FoundBatch& found) {
   SentLines lines;
   ByteSink sink = [&lines](std::string_view bytes) -> Task<void> {
@@ -97,16 +108,8 @@ Task<bool> WatchStage::recover(const Candidate& lost) {
   if (batch.input_file_id) learnt = co_await learn(found);
   if (learnt == Learnt::later) co_return false;
   if (learnt == Learnt::gone) {
-    // Its answers may be there, but nothing tells whose they are: the numbers in them may have been given out anew.
-    if (!over) co_return false;
-    const bool answered = batch.counts && batch.counts->completed > 0;
-    if (answered) {
-      co_await record_lost(batch, lost.books);
-    } else {
-      const Stray stray = stray_of(batch, *lost.books.shard, lost.books.attempt);
-      co_await context_.store.record_stray(provider_name_, StrayKind::harmless, stray);
-    }
-    co_return true;
+    if (over) co_await record_unreadable(batch, lost.books);
+    co_return over;
   }
   if (over) found.tokens = 0;  // it holds nothing any more
   const std::optional<BoundShard> bound = co_await context_.store.bind_found(context_.session.term(), found);
