@@ -7,6 +7,7 @@
 #include "core/orphan.hpp"
 #include "simulation/dice.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -85,6 +86,9 @@ struct Side {
 };
 
 // Written down: the same on both sides when both mean the same.
+inline std::string yes(bool value) {
+  return value ? "yes" : "no";
+}
 std::string tell(Side& side, RequestId id);
 std::string tell(Side& side, ShardId id);
 std::string tell(Side& side, Term term);
@@ -142,6 +146,10 @@ Step draw_books(Plot& plot, const Side& side);
 /// One of so many, or 0 when there is none.
 inline std::size_t one_of(simulation::Dice& dice, std::size_t size) {
   return size == 0 ? 0 : static_cast<std::size_t>(dice.between(std::int64_t{0}, static_cast<std::int64_t>(size) - 1));
+}
+/// One of the youngest terms, most of which are alive.
+inline std::size_t draw_term(simulation::Dice& dice, const Side& side) {
+  return side.terms.size() - 1 - one_of(dice, std::min<std::size_t>(side.terms.size(), 4));
 }
 inline bool chance(simulation::Dice& dice, int percent) {
   return dice.flip(percent / 100.0);

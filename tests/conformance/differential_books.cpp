@@ -6,10 +6,6 @@
 namespace batchd::conformance {
 namespace {
 
-std::string yes(bool value) {
-  return value ? "yes" : "no";
-}
-
 /// A shard that is known, or one that nobody has heard of.
 ShardId some_shard(const Side& s, std::size_t which) {
   return which % 8 == 7 || s.shards.ids().empty() ? ShardId{900'000 + static_cast<std::int64_t>(which % 5)}
@@ -133,7 +129,7 @@ std::string look(Side& s, const std::string& provider) {
 
 Step draw_books(Plot& plot, const Side& side) {
   auto& dice = plot.dice;
-  const std::size_t term = side.terms.size() - 1 - one_of(dice, std::min<std::size_t>(side.terms.size(), 4));
+  const std::size_t term = draw_term(dice, side);
   const std::string who = "t" + std::to_string(term);
   const std::string provider = dice.pick(std::vector<std::string>{"p", "p", "q"});
   const std::uint64_t roll = dice.next();

@@ -8,17 +8,6 @@ namespace {
 
 using simulation::Dice;
 
-std::string yes(bool value) {
-  return value ? "yes" : "no";
-}
-std::string number(std::int64_t value) {
-  return std::to_string(value);
-}
-
-std::size_t draw_term(Dice& dice, const Side& side) {
-  return side.terms.size() - 1 - one_of(dice, std::min<std::size_t>(side.terms.size(), 4));
-}
-
 /// Everything of a lane that waits, in an order that both sides know.
 PlanOrder order_for(Side& s, const Lane& lane, const std::string& deployment, std::uint64_t roll) {
   PlanOrder order;
@@ -54,19 +43,19 @@ std::string read_backlog(Side& s, std::size_t term) {
 Step draw_planning(Plot& plot, const Side& side) {
   auto& dice = plot.dice;
   const std::size_t term = draw_term(dice, side);
-  const std::string who = "t" + number(static_cast<std::int64_t>(term));
+  const std::string who = "t" + std::to_string(static_cast<std::int64_t>(term));
   const std::uint64_t roll = dice.next();
   switch (dice.between(std::int64_t{0}, std::int64_t{11})) {
     case 0:
       return {"the backlog", [=](Side& s) { return read_backlog(s, term); }};
     case 1:
       return {who + " fails what nobody serves", [=](Side& s) {
-                return number(s.wait(s.store_of(term).fail_unroutable(s.terms.at(term), {"m", "n"},
-                                                                      minutes_and_a_half(static_cast<std::int64_t>(roll % 5)))));
+                return std::to_string(s.wait(s.store_of(term).fail_unroutable(
+                    s.terms.at(term), {"m", "n"}, minutes_and_a_half(static_cast<std::int64_t>(roll % 5)))));
               }};
     case 2:
       return {who + " expires what is overdue",
-              [=](Side& s) { return number(s.wait(s.store_of(term).expire_overdue(s.terms.at(term)))); }};
+              [=](Side& s) { return std::to_string(s.wait(s.store_of(term).expire_overdue(s.terms.at(term)))); }};
     case 3:
       return {who + " keeps house", [=](Side& s) {
                 s.wait(s.store_of(term).maintain());
@@ -88,7 +77,7 @@ Step draw_planning(Plot& plot, const Side& side) {
                 const PlanOrder order = order_for(s, lane, deployment, roll);
                 const auto made = s.wait(s.harness->store((by + (by_another ? 1 : 0)) % 2).plan(s.terms.at(by), order));
                 if (!made) return told + " nothing";
-                told += tell(s, made->id) + " " + number(made->requests) + " " + number(made->bytes);
+                told += tell(s, made->id) + " " + std::to_string(made->requests) + " " + std::to_string(made->bytes);
                 const auto shard = s.wait(s.store_of(by).lease_one(s.terms.at(by), made->id, ShardState::planned));
                 if (shard) s.held.push_back({by, *shard});
                 return told + (shard ? tell(s, *shard) : std::string());

@@ -11,10 +11,6 @@ const std::vector<std::string> providers{"p", "q"};
 const std::vector<std::string> roles{"plan", "plan", "watch:p", "watch:q", "sweep"};
 const std::vector<std::string> scopes{"all", "job:a", "job:b", "job:a", "job:b", "deployment:d1", "deployment:d2"};
 
-std::string yes(bool value) {
-  return value ? "yes" : "no";
-}
-
 Prompt draw_prompt(simulation::Dice& dice) {
   Prompt prompt;
   prompt.model = dice.pick(std::vector<std::string>{"m", "m", "m", "m", "n", "nobody's"});
@@ -156,7 +152,7 @@ Step draw_order(Plot& plot, const Side& side) {
 Step draw_upkeep(Plot& plot, const Side& side) {
   auto& dice = plot.dice;
   if (side.terms.size() < 2) return join(dice);
-  const std::size_t term = side.terms.size() - 1 - one_of(dice, std::min<std::size_t>(side.terms.size(), 4));
+  const std::size_t term = draw_term(dice, side);
   const std::string who = "t" + std::to_string(term);
   const std::string role = dice.pick(roles);
   const std::string provider = dice.pick(providers);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "conformance/store_harness.hpp"
+#include "support/plan_order.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -61,19 +62,7 @@ class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
 
   // Shards
   /// An order for everything that waits, in the order of the backlog.
-  PlanOrder order_for_all(std::int64_t max_requests = 100'000) {
-    PlanOrder order;
-    order.lane = {"m", "/v1/chat/completions"};
-    for (const Flow& flow : wait(store.backlog())) {
-      if (flow.lane == order.lane) order.flows.push_back(flow.id);
-    }
-    order.deployment = "dep";
-    order.max_requests = max_requests;
-    order.max_bytes = 1'000'000'000;
-    order.bytes_per_request = 100;
-    order.tokens_per_byte = 0.5;
-    return order;
-  }
+  PlanOrder order_for_all(std::int64_t max_requests = 100'000) { return testing::order_for(wait(store.backlog()), max_requests); }
   std::optional<PlannedShard> plan(Term term, std::int64_t max_requests = 100'000) {
     const PlanOrder order = order_for_all(max_requests);
     return wait(store.plan(term, order));

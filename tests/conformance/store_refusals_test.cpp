@@ -23,6 +23,11 @@ class Refusals : public StoreConformance {
     const std::vector<IdRange> part{{contents.members.at(first).value, contents.members.at(last).value}};
     return wait(store.split(term, shard.id, contents, part, trial));
   }
+  /// What becomes of a planned shard whose submission is refused.
+  Shard refused_at_once(Term term, const Shard& planned) {
+    const Shard shard = step(term, step(term, planned, Uploaded{FileId{"f"}, 1000, 100}), Intended{});
+    return step(term, shard, Refused{{ErrorKind::permanent, 400, "", "no", {}}});
+  }
   Shard newest(Term term) { return leased(term, harness->picture().shards.back().id, ShardState::planned); }
   Suspicion suspicion(const Shard& shard) { return wait(store.suspicion(shard.id)); }
 };
@@ -33,8 +38,7 @@ TEST_P(Refusals, APartIsAPlannedShardOfTheSameLane) {
   Prompt urgent;
   urgent.priority = 4;
   const auto ids = enqueue(10, urgent);
-  Shard shard = step(term, planned(term), Uploaded{FileId{"f"}, 1000, 100});
-  shard = step(term, step(term, shard, Intended{}), Refused{{ErrorKind::permanent, 400, "", "no", {}}});
+  const Shard shard = refused_at_once(term, planned(term));
   ASSERT_TRUE(cut(term, shard, 2, 5, false));
   const Shard part = newest(term);
   EXPECT_NE(part.id, shard.id);
@@ -158,16 +162,13 @@ TEST_P(Refusals, ATrialThatIsHalvedItselfIsWaitedForUntilTheLastSuspect) {
   const Term term = planner();
   const Shard shard = refused(term, 4);
   ASSERT_TRUE(cut(term, shard, 0, 1, true));
-  Shard trial = newest(term);
-  trial = step(term, step(term, trial, Uploaded{FileId{"t"}, 10, 10}), Intended{});
-  trial = step(term, trial, Refused{{ErrorKind::permanent, 400, "", "no", {}}});
+  const Shard trial = refused_at_once(term, newest(term));
   EXPECT_EQ(suspicion(shard).trial, Trial::waiting) << "two are suspected yet";
   ASSERT_TRUE(cut(term, trial, 0, 0, true));
-  Shard last = newest(term);
+  const Shard last = newest(term);
   EXPECT_EQ(suspicion(trial).trial, Trial::waiting);
   EXPECT_EQ(suspicion(shard).trial, Trial::waiting);
-  last = step(term, step(term, last, Uploaded{FileId{"l"}, 10, 10}), Intended{});
-  step(term, last, Refused{{ErrorKind::permanent, 400, "", "no", {}}});
+  refused_at_once(term, last);
   EXPECT_EQ(suspicion(trial).trial, Trial::refused);
   EXPECT_EQ(suspicion(shard).trial, Trial::refused) << "all that waits for one culprit goes free at the same moment";
 }
@@ -176,9 +177,7 @@ TEST_P(Refusals, WhatPassesInATrialOfATrialSaysNothingAboveIt) {
   const Term term = planner();
   const Shard shard = refused(term, 4);
   ASSERT_TRUE(cut(term, shard, 0, 1, true));
-  Shard trial = newest(term);
-  trial = step(term, step(term, trial, Uploaded{FileId{"t"}, 10, 10}), Intended{});
-  trial = step(term, trial, Refused{{ErrorKind::permanent, 400, "", "no", {}}});
+  const Shard trial = refused_at_once(term, newest(term));
   ASSERT_TRUE(cut(term, trial, 0, 0, true));
   Shard last = newest(term);
   last = step(term, step(term, last, Uploaded{FileId{"l"}, 10, 10}), Intended{});

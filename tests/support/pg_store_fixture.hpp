@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/pg_fixture.hpp"
+#include "support/plan_order.hpp"
 #include "support/run_task.hpp"
 
 #include "db/pg_store.hpp"
@@ -39,19 +40,7 @@ class StoreTest : public PgTest {
             values + " FROM generate_series(1, " + std::to_string(count) + ") n");
   }
   /// An order for everything that waits, in the order of the backlog.
-  PlanOrder order_for_all(std::int64_t max_requests = 100'000) {
-    PlanOrder order;
-    order.lane = {"m", "/v1/chat/completions"};
-    for (const Flow& flow : wait(store.backlog())) {
-      if (flow.lane == order.lane) order.flows.push_back(flow.id);
-    }
-    order.deployment = "dep";
-    order.max_requests = max_requests;
-    order.max_bytes = 1'000'000'000;
-    order.bytes_per_request = 100;
-    order.tokens_per_byte = 0.5;
-    return order;
-  }
+  PlanOrder order_for_all(std::int64_t max_requests = 100'000) { return order_for(wait(store.backlog()), max_requests); }
   /// Plans everything that waits into one shard and leases it.
   Shard planned(Term term, std::int64_t max_requests = 100'000) {
     const auto made = wait(store.plan(term, order_for_all(max_requests)));
