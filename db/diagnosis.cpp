@@ -51,7 +51,7 @@ constexpr std::array needs{
     Need{"table", "batchd.submission", "SELECT INSERT UPDATE DELETE"},
     Need{"table", "batchd.stray", "SELECT INSERT UPDATE DELETE"},
     Need{"table", "batchd.orphan_search", "SELECT INSERT UPDATE"},
-    Need{"table", "batchd.ended_term", "SELECT INSERT"},
+    Need{"table", "batchd.ended_term", "SELECT INSERT UPDATE"},
     Need{"table", "batchd.clock", "SELECT UPDATE"},
     Need{"sequence", "batchd.shard_id", "USAGE"},
     Need{"function", "batchd.is_rewound()", "EXECUTE"},

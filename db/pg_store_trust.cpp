@@ -33,10 +33,10 @@ Term join_replica(Database& database, Beats& known, const ReplicaInfo& replica) 
   return joined;
 }
 
-/// Whether the database has forgotten that a term which is not alive has ever been.
+/// Whether the database has forgotten that a term which is not alive has ever been, or how long it had lived.
 bool is_forgotten(Transaction& tx, const Beats& known, Term term) {
   const std::string instance = known.instance(term);
-  return !instance.empty() && !tx.run(queries::end_unknown_term, term.value, instance).empty();
+  return !instance.empty() && !tx.run(queries::end_unknown_term, term.value, instance, known.confirmed(term)).empty();
 }
 
 Standing beat(Database& database, Beats& known, Term term) {

@@ -77,9 +77,14 @@ bool nothing_ran(const Batch& batch) {
   return batch.status == BatchStatus::failed && !batch.output_file_id && !batch.error_file_id;
 }
 
+bool is_of_another_past(const std::optional<FileId>& input_file, const BookEntry& books) {
+  return books.announced && books.input_file && input_file && *input_file != *books.input_file;
+}
+
 Recognition recognise(const Batch& listed, const BookEntry& books) {
   if (!books.shard) return Recognition::foreign;
   if (books.recorded || books.batch == listed.id || (books.held && books.held->batch == listed.id)) return Recognition::known;
+  if (is_of_another_past(listed.input_file_id, books)) return nothing_ran(listed) ? Recognition::harmless : Recognition::lost;
   if (books.held) return beside_a_held_shard(listed, books);
   if (books.retired) return Recognition::known;
   return nothing_ran(listed) ? Recognition::harmless : Recognition::lost;

@@ -56,6 +56,10 @@ std::string_view to_string(Recognition recognition);
 
 Recognition recognise(const Batch& listed, const BookEntry& books);
 
+/// What was announced under those numbers had another input file: they were given out before, by a database that has lost its
+/// commits since.
+bool is_of_another_past(const std::optional<FileId>& input_file, const BookEntry& books);
+
 /// It failed while it was validated: no request ran, and nothing was billed.
 bool nothing_ran(const Batch& batch);
 

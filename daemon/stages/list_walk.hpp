@@ -22,4 +22,7 @@ Task<ProviderResult<WalkEnd>> walk_batch_pages(Provider& provider, std::function
 /// Shows each batch once, in the list's order, until `visit` returns false. The provider's error ends it.
 Task<ProviderResult<WalkEnd>> walk_batches(Provider& provider, std::function<bool(Batch&)> visit);
 
+/// The same for files.
+Task<ProviderResult<WalkEnd>> walk_files(Provider& provider, std::function<bool(const RemoteFile&)> visit);
+
 }  // namespace batchd

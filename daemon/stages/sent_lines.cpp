@@ -25,7 +25,10 @@ void SentLines::end() {
 void SentLines::take(std::string_view line) {
   const auto name = find_member(line, "custom_id");
   const auto id = name ? parse_custom_id(decode_json_string(*name)) : std::nullopt;
-  if (!id) return;
+  if (!id) {
+    damaged_ = true;
+    return;
+  }
   lines_.push_back({*id, std::hash<std::string_view>{}(line)});
   const auto body = find_member(line, "body");
   if (!body) return;

@@ -23,6 +23,10 @@ class SentLines {
   void end();
 
   bool empty() const { return lines_.empty(); }
+  /// A line was none of ours, as all were when they were sent: the file was not received whole.
+  bool damaged() const { return damaged_; }
+  /// The requests that it names.
+  std::size_t size() const { return lines_.size(); }
   /// As its lines name it, "" when none does.
   const std::string& model() const { return model_; }
   /// That the file holds of a quota.
@@ -46,6 +50,7 @@ class SentLines {
   std::vector<Line> lines_;  // ascending by request once the file has ended, one for each
   std::string url_, model_;
   Tokens tokens_ = 0;
+  bool damaged_ = false;
   std::string written_;  // scratch
 };
 

@@ -15,7 +15,9 @@ constexpr int soon_visible = 3;
 constexpr int looks_before_fence = 2;
 
 bool is_ours(const Batch& batch, const Shard& shard, const std::map<std::string, std::string>& metadata) {
-  if (shard.input_file && batch.input_file_id == shard.input_file) {
+  if (shard.input_file && batch.input_file_id) {
+    // Another file under our numbers: they were given out before, by a database that has lost its commits since.
+    if (batch.input_file_id != shard.input_file) return false;
     // The same file may have been submitted by an earlier attempt; its metadata tells them apart when it is there.
     const auto attempt = batch.metadata.find("batchd_attempt");
     return attempt == batch.metadata.end() || attempt->second == metadata.at("batchd_attempt");

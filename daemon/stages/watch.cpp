@@ -114,9 +114,18 @@ Task<bool> WatchStage::judge(std::vector<Batch> page, Survey& survey) {
     claimed.push_back(&batch);
   }
   if (claims.empty()) co_return true;
-  const std::vector<BookEntry> books = co_await context_.store.look_up(provider_name_, claims);
+  std::vector<BookEntry> books = co_await context_.store.look_up(provider_name_, claims);
   for (std::size_t i = 0; i < claimed.size(); ++i) {
     if (!context_.session.trusted()) co_return false;
+    if (survey.rewound && !books[i].shard) {
+      co_await learn_origin(*claimed[i], survey);
+      if (const auto claim = claim_of(*claimed[i], context_.instance); claim && claim->shard) {
+        survey.highest = std::max(survey.highest, *claim->shard);
+        const std::vector<Claim> one{*claim};
+        const std::vector<BookEntry> known = co_await context_.store.look_up(provider_name_, one);
+        books[i] = known.front();
+      }
+    }
     co_await judge_one(*claimed[i], books[i], survey);
   }
   co_return true;
@@ -157,7 +166,10 @@ Task<void> WatchStage::judge_one(Batch& batch, const BookEntry& books, Survey& s
 }
 
 Task<void> WatchStage::note_loss(Survey& survey) {
-  const auto unannounced = [](const auto& found) { return !found.second.books.announced; };
+  const auto unannounced = [](const auto& found) {
+    const Candidate& candidate = found.second;
+    return !candidate.books.announced || is_of_another_past(candidate.batch.input_file_id, candidate.books);
+  };
   const auto proof = std::find_if(survey.candidates.begin(), survey.candidates.end(), unannounced);
   if (survey.rewound || proof == survey.candidates.end()) co_return;
   context_.log.error("database.rewound",
@@ -171,7 +183,7 @@ Task<void> WatchStage::note_loss(Survey& survey) {
 Task<int> WatchStage::settle(Survey& survey) {
   co_await note_loss(survey);
   int settled = 0;
-  for (const auto& [shard, found] : survey.candidates) {
+  for (auto& [shard, found] : survey.candidates) {
     if (!context_.session.trusted()) break;
     bool done = false;
     if (found.recognition == Recognition::lost) {
@@ -184,7 +196,7 @@ Task<int> WatchStage::settle(Survey& survey) {
   co_return settled;
 }
 
-Task<bool> WatchStage::take_over(const Candidate& found) {
+Task<bool> WatchStage::take_over(Candidate& found) {
   const ShardId id = *found.books.shard;
   const auto& busy = context_.busy.all();
   if (std::find(busy.begin(), busy.end(), id) != busy.end()) co_return false;
@@ -193,6 +205,20 @@ Task<bool> WatchStage::take_over(const Candidate& found) {
   const BusyShards::Mark mark(context_.busy, id);
   Shard shard = std::move(*leased);
   const std::optional<FileId> own = shard.input_file;
+  if (!found.books.announced) {
+    // Nothing but a number says that it is this shard's, and numbers are given out again after a loss.
+    if (!co_await learn_input(found.batch, found.books)) co_return false;
+    const Origin origin = co_await compare(found, shard);
+    if (origin == Origin::later) co_return false;
+    if (origin == Origin::untold) {
+      const bool given_up = co_await give_up(found.batch, found.books);
+      co_return given_up;
+    }
+    if (origin == Origin::other) {
+      co_await record_duplicate(found.batch, found.books);
+      co_return true;
+    }
+  }
   const auto input = found.batch.input_file_id ? found.batch.input_file_id
                      : found.books.input_file  ? found.books.input_file
                                                : own;

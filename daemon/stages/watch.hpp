@@ -5,10 +5,12 @@
 #pragma once
 
 #include "core/recognition.hpp"
+#include "stages/sent_lines.hpp"
 #include "stages/stage.hpp"
 
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace batchd {
 
@@ -28,6 +30,9 @@ class WatchStage final : public Stage {
         settings_(settings) {}
 
  private:
+  /// A file that so many looks in a row do not find is gone; a new one may be invisible for a while (PROTOCOL.md 17).
+  static constexpr int most_missing = 3;
+
   /// A batch that belongs to a shard without one.
   struct Candidate {
     Batch batch;
@@ -61,10 +66,23 @@ class WatchStage final : public Stage {
   Task<void> note_loss(Survey& survey);
   /// Acts on the candidates; returns how many shards have their batch now.
   Task<int> settle(Survey& survey);
-  Task<bool> take_over(const Candidate& found);
+  Task<bool> take_over(Candidate& found);
+
+  // Batches that do not say whose they are (watch_origin.cpp) ---------------------------------------------------------
+  enum class Origin {
+    same,    ///< it asks for what stands in the shard
+    other,   ///< it asks for something else
+    later,   ///< cannot be told now
+    untold,  ///< its input file does not exist any more
+  };
+  /// Gives a batch that shows no metadata those that it must have been submitted with, when it is ours.
+  Task<void> learn_origin(Batch& batch, Survey& survey);
+  /// Finds the input file of a batch that shows none, when it still exists. False when that cannot be told now.
+  Task<bool> learn_input(Batch& batch, const BookEntry& books);
+  Task<Origin> compare(const Candidate& found, const Shard& shard);
 
   // Shards that the database has lost (watch_recover.cpp) ------------------------------------------------------------
-  Task<bool> recover(const Candidate& found);
+  Task<bool> recover(Candidate& found);
   /// A batch that the books know has ended; whether its answers are still there.
   Task<void> look_for_answers(const Batch& batch, const BookEntry& books, Survey& survey);
   /// True when a result file of the batch stays missing; nothing when that cannot be told yet.
@@ -74,10 +92,13 @@ class WatchStage final : public Stage {
     later,  ///< not now
     gone,   ///< the input file does not exist any more
   };
+  /// Reads a batch's input file, and compares its lines with what stands in the database today.
+  Task<Learnt> read_sent(const BatchId& batch, const FileId& input, SentLines& lines);
   /// Reads the batch's input file: its model and tokens, and those of its lines whose requests are still what stands there.
   Task<Learnt> learn(FoundBatch& found);
   Task<void> record_lost(const Batch& batch, const BookEntry& books);
-  Task<void> record_unreadable(const Batch& batch, const BookEntry& books);
+  /// Nothing tells what a batch of ours was asked for. False while it runs.
+  Task<bool> give_up(const Batch& batch, const BookEntry& books);
 
   // Strays (watch_strays.cpp) ----------------------------------------------------------------------------------------
   Task<void> record_duplicate(const Batch& batch, const BookEntry& books);
@@ -99,6 +120,8 @@ class WatchStage final : public Stage {
   bool look_again_ = false;                          // an open submission was met: another of its batches would show later
   std::unordered_map<BatchId, int> missing_files_;   // looks in a row that did not find a batch's files
   std::unordered_map<BatchId, int> missing_inputs_;  // or its input file
+  std::unordered_map<BatchId, int> damaged_inputs_;  // downloads of it that came damaged
+  std::unordered_set<BatchId> strangers_;            // batches without metadata whose files are not ours
 };
 
 }  // namespace batchd

@@ -6,8 +6,8 @@
 namespace batchd {
 namespace {
 
-/// A file that so many walks in a row do not find is gone; a new one may be invisible for a while (PROTOCOL.md 17).
-constexpr int most_missing = 3;
+/// What of a file can still not be read after so many downloads is what became of it.
+constexpr int most_damaged = 10;
 
 }  // namespace
 
@@ -49,8 +49,44 @@ Task<void> WatchStage::record_lost(const Batch& batch, const BookEntry& books) {
                                             {"requests", batch.counts ? batch.counts->total : 0}});
 }
 
-/// Its answers may be there, but nothing tells whose they are: the numbers in them may have been given out anew.
-Task<void> WatchStage::record_unreadable(const Batch& batch, const BookEntry& books) {
+Task<WatchStage::Learnt> WatchStage::read_sent(const BatchId& batch, const FileId& input, SentLines& lines) {
+  ByteSink sink = [&lines](std::string_view bytes) -> Task<void> {
+    lines.feed(bytes);
+    co_return;
+  };
+  const auto read = co_await provider_.download(input, sink);
+  lines.end();
+  if (read.has_error()) {
+    warn("download.failed", batch, read.error());
+    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_inputs_[batch] >= most_missing;
+    co_return gone ? Learnt::gone : Learnt::later;
+  }
+  if (lines.damaged() && ++damaged_inputs_[batch] < most_damaged) co_return Learnt::later;
+  missing_inputs_.erase(batch);
+  damaged_inputs_.erase(batch);
+  if (lines.empty()) co_return Learnt::all;
+  const ShardContents contents = lines.contents();
+  BodySink compare = [&lines](RequestId request, std::string_view body) {
+    lines.compare(request, body);
+    return true;
+  };
+  co_await context_.store.read_bodies(ShardId{}, contents, std::move(compare));
+  co_return Learnt::all;
+}
+
+Task<WatchStage::Learnt> WatchStage::learn(FoundBatch& found) {
+  SentLines lines;
+  const Learnt learnt = co_await read_sent(found.batch, found.input_file, lines);
+  if (learnt != Learnt::all) co_return learnt;
+  found.model = lines.model();
+  found.tokens = lines.tokens();
+  found.lines = lines.same();
+  co_return Learnt::all;
+}
+
+Task<bool> WatchStage::give_up(const Batch& batch, const BookEntry& books) {
+  // Its answers may be there, but nothing tells whose they are: the numbers in them may have been given out anew.
+  if (!is_terminal(batch.status)) co_return false;
   const bool answered = batch.counts && batch.counts->completed > 0;
   if (answered) {
     co_await record_lost(batch, books);
@@ -58,37 +94,11 @@ Task<void> WatchStage::record_unreadable(const Batch& batch, const BookEntry& bo
     const Stray stray = stray_of(batch, *books.shard, books.attempt);
     co_await context_.store.record_stray(provider_name_, StrayKind::harmless, stray);
   }
+  co_return true;
 }
 
-Task<WatchStage::Learnt> WatchStage::learn(FoundBatch& found) {
-  SentLines lines;
-  ByteSink sink = [&lines](std::string_view bytes) -> Task<void> {
-    lines.feed(bytes);
-    co_return;
-  };
-  const auto read = co_await provider_.download(found.input_file, sink);
-  lines.end();
-  if (read.has_error()) {
-    warn("download.failed", found.batch, read.error());
-    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_inputs_[found.batch] >= most_missing;
-    co_return gone ? Learnt::gone : Learnt::later;
-  }
-  missing_inputs_.erase(found.batch);
-  found.model = lines.model();
-  found.tokens = lines.tokens();
-  if (lines.empty()) co_return Learnt::all;
-  const ShardContents contents = lines.contents();
-  BodySink compare = [&lines](RequestId request, std::string_view body) {
-    lines.compare(request, body);
-    return true;
-  };
-  co_await context_.store.read_bodies(found.shard.value_or(ShardId{}), contents, std::move(compare));
-  found.lines = lines.same();
-  co_return Learnt::all;
-}
-
-Task<bool> WatchStage::recover(const Candidate& lost) {
-  const Batch& batch = lost.batch;
+Task<bool> WatchStage::recover(Candidate& lost) {
+  Batch& batch = lost.batch;
   const bool over = is_terminal(batch.status);
   if (over) {
     const std::optional<bool> gone = co_await answers_gone(batch);
@@ -98,6 +108,7 @@ Task<bool> WatchStage::recover(const Candidate& lost) {
       co_return true;
     }
   }
+  if (!co_await learn_input(batch, lost.books)) co_return false;
   FoundBatch found;
   found.provider = provider_name_;
   found.batch = batch.id;
@@ -108,8 +119,8 @@ Task<bool> WatchStage::recover(const Candidate& lost) {
   if (batch.input_file_id) learnt = co_await learn(found);
   if (learnt == Learnt::later) co_return false;
   if (learnt == Learnt::gone) {
-    if (over) co_await record_unreadable(batch, lost.books);
-    co_return over;
+    const bool given_up = co_await give_up(batch, lost.books);
+    co_return given_up;
   }
   if (over) found.tokens = 0;  // it holds nothing any more
   const std::optional<BoundShard> bound = co_await context_.store.bind_found(context_.session.term(), found);

@@ -13,7 +13,7 @@ constexpr std::size_t longest_line = 64 << 20;
 /// A duplicate that its provider has denied for so long is gone.
 constexpr Milliseconds longest_denial{600'000};
 /// Result files may be invisible for a while after a batch has ended (PROTOCOL.md 17).
-constexpr int most_missing = 5;
+constexpr int most_unseen = 5;
 
 class SuccessReader {
  public:
@@ -103,7 +103,7 @@ Task<std::optional<std::vector<CustomId>>> WatchStage::usable(const Stray& stray
   std::vector<Claim> claims;
   claims.push_back(Claim{stray.batch, stray.shard, stray.attempt, stray.input_file});
   const std::vector<BookEntry> books = co_await context_.store.look_up(provider_name_, claims);
-  if (books.front().announced) co_return answered;
+  if (books.front().announced && !is_of_another_past(stray.input_file, books.front())) co_return answered;
   FoundBatch asked;
   asked.provider = provider_name_;
   asked.batch = stray.batch;
@@ -129,7 +129,7 @@ Task<void> WatchStage::harvest(Stray& stray) {
   reader.end();
   if (read.has_error()) {
     warn("download.failed", stray.batch, read.error());
-    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_files_[stray.batch] >= most_missing;
+    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_files_[stray.batch] >= most_unseen;
     if (!gone) co_return;
     found.lines.clear();
   }

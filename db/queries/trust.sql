@@ -7,9 +7,11 @@ UPDATE batchd.replica SET heartbeat_at = clock_timestamp(), beats = beats + 1 WH
 RETURNING beats, batchd.is_rewound();
 
 -- name: end_unknown_term
--- Ends a term that had begun in this very instance, and is neither alive nor known to be over: a row proves that the database has
--- forgotten its beginning.
-INSERT INTO batchd.ended_term (term) SELECT $1::bigint FROM batchd.instance i WHERE i.id = $2 ON CONFLICT DO NOTHING RETURNING term;
+-- Ends a term that had begun in this very instance and is not alive: a row proves that the database has forgotten its beginning, or
+-- beats that it confirmed before the term was ended.
+INSERT INTO batchd.ended_term AS e (term, beats) SELECT $1::bigint, $3::bigint FROM batchd.instance i WHERE i.id = $2
+ON CONFLICT (term) DO UPDATE SET beats = excluded.beats WHERE e.beats < excluded.beats
+RETURNING e.term;
 
 -- name: count_beat
 -- The same without a sign of life, for a write that must not be forgotten: no row when the database has forgotten an earlier one.

@@ -23,7 +23,7 @@ class Books : public StoreConformance {
   }
   Recognition judged(const std::string& id, std::optional<ShardId> shard, int attempt) {
     Batch listed = batch(id, BatchStatus::in_progress);
-    listed.input_file_id = FileId{"any"};
+    if (shard) listed.input_file_id = FileId{"file-" + std::to_string(shard->value)};
     return recognise(listed, entry(id, shard, attempt));
   }
   static std::string file_of(const Shard& shard) { return "file-" + std::to_string(shard.id.value); }

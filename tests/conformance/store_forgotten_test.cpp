@@ -87,6 +87,20 @@ TEST_P(Forgotten, AnEndThatIsForgottenIsNoBeginning) {
   EXPECT_EQ(wait(store.heartbeat(term)), Standing::alive) << "as the database knows it, and nothing confirmed to it is lost";
 }
 
+TEST_P(Forgotten, ATermThatWasEndedBeforeItsLastConfirmedBeatProvesThatTheDatabaseHasGoneBack) {
+  const Term other = planner();
+  const Term term = wait(harness->store(1).join({"host", 2, "test", {}}));
+  EXPECT_EQ(wait(harness->store(1).heartbeat(term)), Standing::alive);
+  harness->backup();
+  EXPECT_EQ(wait(harness->store(1).heartbeat(term)), Standing::alive);
+  harness->restore();
+  bury(term);  // before it beats again: to this database it has been silent since the backup
+  EXPECT_EQ(wait(harness->store(1).heartbeat(term)), Standing::rewound);
+  EXPECT_THAT(harness->picture().unmatched, ElementsAre("prov rewound"));
+  EXPECT_EQ(wait(harness->store(1).heartbeat(term)), Standing::buried) << "that is told once";
+  EXPECT_EQ(wait(store.heartbeat(other)), Standing::alive) << "of what this one was told, nothing is lost";
+}
+
 TEST_P(Forgotten, NewProcessesAloneNoticeNothing) {
   planner();
   harness->backup();

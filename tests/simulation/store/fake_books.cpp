@@ -46,7 +46,7 @@ void first_time(std::optional<Instant>& at, bool happened, Instant now) {
 }  // namespace
 
 void FakeDatabase::check_books(const Shard& before, const Shard& after) const {
-  if (!announces(before, after) || without(Mutant::key_of_attempts)) return;
+  if (!announces(before, after)) return;
   if (submissions_.contains({after.id, after.attempt})) {
     server_->violated("submission_pkey: attempt " + std::to_string(after.attempt) + " of shard " +
                       std::to_string(after.id.value) + " is announced a second time");
@@ -232,6 +232,7 @@ void FakeDatabase::update_stray(std::string_view provider, const Stray& stray, b
   learn(row->stray.output_file, stray.output_file);
   learn(row->stray.error_file, stray.error_file);
   first_time(row->over_at, stray.over, now);
+  if (stray.used && !row->used_at && server_->on_stray_used) server_->on_stray_used(stray.batch);
   first_time(row->used_at, stray.used, now);
   first_time(row->done_at, done, now);
 }

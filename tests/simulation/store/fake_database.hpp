@@ -103,6 +103,8 @@ class FakeDatabase {
   Instant clock() const { return server_->clock(); }
   /// Constraints that somebody ran into, in this database or any copy.
   const std::vector<std::string>& violations() const { return server_->violations(); }
+  /// The server that this database and its backups have in common.
+  FakeServer& server() { return *server_; }
   /// How often a backup was restored into this database.
   int restores() const { return server_->restores(); }
   /// How often NOTIFY batchd_request was sent.
@@ -242,8 +244,8 @@ class FakeDatabase {
   bool is_free(const std::optional<Term>& owner, Term term) const;
   bool holds_role(Term term, std::string_view role) const;
   void remove_replica(Term term);
-  void remember_ended(Term term);
-  bool is_forgotten(Term term, std::string_view instance) const;
+  void remember_ended(Term term, std::int64_t beats);
+  bool end_forgotten(Term term, std::int64_t confirmed);
   void distrust(const std::vector<std::string>& providers, bool lost);
   bool is_rewound() const { return instance_.timeline != server_->timeline(); }
   bool is_trusted(std::string_view provider) const;

@@ -279,20 +279,6 @@ TEST_F(FakeDatabaseTest, MutantExpectedStateSavesOverANewerState) {
   EXPECT_EQ(db.save(term, shard, apply(shard, GivenUp{})).result, SaveResult::lost);
   chosen_mutant = Mutant::expected_state;
   EXPECT_THROW(db.save(term, shard, intended), ConstraintViolated) << "announced a second time";
-  chosen_mutant = Mutant::key_of_attempts;
-  EXPECT_EQ(db.save(term, shard, intended).result, SaveResult::lost);
-}
-
-TEST_F(FakeDatabaseTest, MutantKeyOfAttemptsAnnouncesAnAttemptTwice) {
-  const Term term = planner();
-  const Shard shard = uploaded(term);
-  const Shard intended = step(term, shard, Intended{});
-  Shard withdrawn = shard;  // what no event makes: the intent is taken back and the attempt stays
-  withdrawn.intent = false;
-  ASSERT_EQ(db.save(term, intended, withdrawn, true).result, SaveResult::saved);
-  EXPECT_THROW(db.save(term, withdrawn, apply(withdrawn, Intended{}), true), ConstraintViolated);
-  chosen_mutant = Mutant::key_of_attempts;
-  EXPECT_EQ(db.save(term, withdrawn, apply(withdrawn, Intended{}), true).result, SaveResult::saved);
 }
 
 TEST_F(FakeDatabaseTest, MutantRoomWhileUnknownFreesTheRoomOfAnOpenIntent) {
@@ -302,18 +288,6 @@ TEST_F(FakeDatabaseTest, MutantRoomWhileUnknownFreesTheRoomOfAnOpenIntent) {
   chosen_mutant = Mutant::room_while_unknown;
   step(term, shard, NotFoundInList{});
   EXPECT_EQ(db.ledger().at("dep").reserved, 0);
-}
-
-TEST_F(FakeDatabaseTest, MutantMatchedMarkForgetsALaterDistrust) {
-  const Term term = planner();
-  db.distrust();
-  const Unmatched old = db.unmatched().front();
-  db.distrust();
-  db.matched(term, old);
-  EXPECT_EQ(db.unmatched().size(), 1U);
-  chosen_mutant = Mutant::matched_mark;
-  db.matched(term, old);
-  EXPECT_TRUE(db.unmatched().empty());
 }
 
 TEST_F(FakeDatabaseTest, MutantLossGateGoesOnAfterALoss) {

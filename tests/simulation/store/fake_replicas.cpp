@@ -12,7 +12,8 @@ bool FakeDatabase::holds_role(Term term, std::string_view role) const {
 }
 
 void FakeDatabase::remove_replica(Term term) {
-  if (std::erase_if(replicas_, [term](const ReplicaRow& row) { return row.term == term; }) > 0) remember_ended(term);
+  if (const auto beats = beats_of(term)) remember_ended(term, *beats);
+  std::erase_if(replicas_, [term](const ReplicaRow& row) { return row.term == term; });
 }
 
 void FakeDatabase::leave(Term term) {

@@ -54,6 +54,9 @@ class FakeServer {
 
   Dice& dice() { return dice_; }
 
+  /// Told when a duplicate is marked as used, that is when nobody will read its answers any more.
+  std::function<void(const BatchId&)> on_stray_used;
+
   /// Throws ConstraintViolated, and remembers it for those who look afterwards, whoever swallows it.
   [[noreturn]] void violated(std::string constraint) {
     violations_.push_back(constraint);

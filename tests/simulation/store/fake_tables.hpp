@@ -116,6 +116,7 @@ struct ReplicaRow {
 struct EndedTermRow {
   Term term;
   Instant ended_at{0};
+  std::int64_t beats = 0;
 };
 
 /// batchd.shard with its members and their bitmap. `shard` holds the columns that the port shows; its lease, its ages, `due_in`,

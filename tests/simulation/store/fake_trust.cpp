@@ -28,8 +28,7 @@ Term FakeDatabase::join(const ReplicaInfo& replica) {
 Beat FakeDatabase::heartbeat(Term term, std::int64_t confirmed, std::string_view instance) {
   ReplicaRow* const row = find_replica(term);
   if (row == nullptr) {
-    if (!is_forgotten(term, instance) || without(Mutant::beats_check)) return {Standing::buried, 0};
-    remember_ended(term);
+    if (instance != instance_.id || without(Mutant::beats_check) || !end_forgotten(term, confirmed)) return {Standing::buried, 0};
   } else {
     row->heartbeat_at = server_->clock();
     ++row->beats;
@@ -41,15 +40,24 @@ Beat FakeDatabase::heartbeat(Term term, std::int64_t confirmed, std::string_view
   return {Standing::rewound, 0};
 }
 
-bool FakeDatabase::is_forgotten(Term term, std::string_view instance) const {
-  return instance == instance_.id && !without(Mutant::ended_terms) &&
-         std::none_of(ended_terms_.begin(), ended_terms_.end(), [term](const EndedTermRow& row) { return row.term == term; });
+/// A term that is not alive: true when this database never ended it, or ended it before it had confirmed so much.
+bool FakeDatabase::end_forgotten(Term term, std::int64_t confirmed) {
+  if (without(Mutant::ended_terms)) return false;
+  const auto ended =
+      std::find_if(ended_terms_.begin(), ended_terms_.end(), [term](const EndedTermRow& row) { return row.term == term; });
+  if (ended == ended_terms_.end()) {
+    remember_ended(term, confirmed);
+    return true;
+  }
+  if (ended->beats >= confirmed) return false;
+  ended->beats = confirmed;
+  return true;
 }
 
-void FakeDatabase::remember_ended(Term term) {
+void FakeDatabase::remember_ended(Term term, std::int64_t beats) {
   const Instant now = server_->clock();
   std::erase_if(ended_terms_, [now](const EndedTermRow& row) { return row.ended_at < now - ends_kept; });
-  ended_terms_.push_back({term, now});
+  ended_terms_.push_back({term, now, beats});
 }
 
 std::optional<std::int64_t> FakeDatabase::beats_of(Term term) const {
@@ -86,7 +94,7 @@ std::vector<Unmatched> FakeDatabase::unmatched() const {
 void FakeDatabase::matched(Term term, const Unmatched& provider) {
   const auto row = unmatched_.find(provider.provider);
   if (row == unmatched_.end() || !is_alive(term) || is_rewound()) return;
-  if (std::to_string(row->second.since.count()) == provider.mark || without(Mutant::matched_mark)) unmatched_.erase(row);
+  if (std::to_string(row->second.since.count()) == provider.mark) unmatched_.erase(row);
 }
 
 bool FakeDatabase::is_open_loss(const StrayRow& row) const {
@@ -148,7 +156,7 @@ std::string FakeDatabase::adopt_as_new_instance(Milliseconds silence) {
     if (row.heartbeat_at > now - silence)
       throw StoreError("a replica of this database is alive: process " + std::to_string(row.info.pid));
   }
-  for (const ReplicaRow& row : replicas_) remember_ended(row.term);
+  for (const ReplicaRow& row : replicas_) remember_ended(row.term, row.beats);
   replicas_.clear();
   for (auto& [name, owner] : roles_) owner.reset();
   std::vector<ShardId> merged;

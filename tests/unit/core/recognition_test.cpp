@@ -136,6 +136,20 @@ TEST(Recognition, IsDecidedByTheBooks) {
   for (const Case& c : cases) EXPECT_EQ(recognise(c.batch, c.books), c.expected) << c.what;
 }
 
+TEST(Recognition, OfABatchWithAnotherFileThanWasAnnouncedIsThatItsNumberWasGivenOutBefore) {
+  for (const ShardState state : {ShardState::planned, ShardState::uploaded, ShardState::submitted, ShardState::closed}) {
+    BookEntry books = entry(held(state, 1, state == ShardState::uploaded));
+    books.input_file = FileId{"file-1"};
+    EXPECT_NE(recognise(listed(), books), Recognition::lost);
+    books.input_file = FileId{"file-2"};
+    EXPECT_EQ(recognise(listed(), books), Recognition::lost);
+    EXPECT_EQ(recognise(listed(BatchStatus::failed), books), Recognition::harmless);
+    Batch silent = listed();
+    silent.input_file_id.reset();
+    EXPECT_NE(recognise(silent, books), Recognition::lost) << "it does not say";
+  }
+}
+
 TEST(Recognition, OfSeveralBatchesOfAShardTakesTheOneThatRan) {
   const Batch failed = listed(BatchStatus::failed);
   const Batch running = listed();
