@@ -126,7 +126,7 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (list) {
     for (const MutantInfo& info : all_mutants())
-      std::cout << info.name << "\t" << info.guard << (info.unshown ? "\tunshown" : "") << "\n";
+      std::cout << info.name << "\t" << info.guard << "\n";
     return 0;
   }
   if (!options.mutant.empty()) {

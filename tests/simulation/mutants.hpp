@@ -17,12 +17,10 @@ enum class Mutant {
   beats_check,          ///< a heartbeat does not notice that the database has gone back
   ended_terms,          ///< a term of which the database knows nothing is taken for one that has ended
   bitmap,               ///< what of a shard is decided is not stored with the answers
-  key_of_attempts,      ///< an attempt of a shard may be announced twice
   beats_of_writes,      ///< shards are planned and announced in a database that has forgotten what it confirmed
   expected_state,       ///< a shard is saved whatever its attempt, its intent and its reservation are by now
   settle_once,          ///< a chunk of answers is applied whatever is decided already
   room_while_unknown,   ///< the room of a POST whose answer is not known is free after the first look
-  matched_mark,         ///< a provider that was distrusted again meanwhile is taken for matched
   loss_gate,            ///< work goes on although paid answers are lost and nobody has said that they may be paid for again
   doubt,                ///< shards that are older than a loss of commits are not marked as doubtful
   orphan_gate,          ///< a provider's files are judged by books that may have forgotten some
@@ -51,7 +49,6 @@ struct MutantInfo {
   Mutant mutant;
   std::string_view name;
   std::string_view guard;  ///< what it does without
-  bool unshown = false;    ///< no schedule has missed the guard yet (README.md, "What no schedule shows yet")
 };
 
 /// All but `none`.

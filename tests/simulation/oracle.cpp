@@ -8,9 +8,6 @@
 namespace batchd::simulation {
 namespace {
 
-/// What makes answers unreachable that were given and paid for. Where one of these struck, a request may be run again.
-constexpr CloudFault losing[] = {CloudFault::vanishes, CloudFault::no_output, CloudFault::output_taken};
-
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::ostringstream out;
@@ -47,7 +44,33 @@ void Oracle::restored(Milliseconds now) {
   std::erase_if(prompts_, [this](const auto& entry) { return !database_.request(entry.first); });
 }
 
+bool Oracle::waits(RequestId id) const {
+  const auto view = database_.request(id);
+  return view && view->state == RequestView::State::queued;
+}
+
+void Oracle::answers_read(std::size_t cloud, std::size_t batch) {
+  const Ledger& ledger = clouds_[cloud]->ledger();
+  const BatchEntry& entry = ledger.batches[batch];
+  std::vector<RequestId>& waiting = answered_[entry.id];
+  waiting.clear();
+  for (std::size_t i = entry.first_run; i < entry.first_run + entry.ran; ++i) {
+    const LineRun& line = ledger.runs[i];
+    if (line.billed && line.written && waits(line.id.request)) waiting.push_back(line.id.request);
+  }
+}
+
+/// What a duplicate has answered is used wherever an answer is missing (P2): a request that waited when it was read waits no
+/// more.
+void Oracle::stray_used(const BatchId& batch) {
+  if (restored_at_ || !wasted_.empty()) return;
+  for (const RequestId id : answered_[batch]) {
+    if (waits(id)) wasted_ = text("request ", id, " waits although duplicate ", batch.value, ", which has answered it, was read");
+  }
+}
+
 std::string Oracle::check_now() const {
+  if (!wasted_.empty()) return wasted_;
   if (std::string problem = database_.check(); !problem.empty()) return problem;
   for (const auto& cloud : clouds_) {
     for (const Violation& violation : cloud->ledger().violations)
@@ -84,7 +107,7 @@ std::string Oracle::check_end() {
                                     [](const BatchEntry& batch) { return !batch.foreign; });
     tally_.billed += cloud->ledger().billed();
   }
-  for (std::string problem : {check_posts(), check_fences(), check_quota(), check_requests(runs)}) {
+  for (std::string problem : {check_posts(), check_fences(), check_inputs(), check_quota(), check_requests(runs)}) {
     if (!problem.empty()) return problem;
   }
   return "";
@@ -113,6 +136,19 @@ std::string Oracle::check_fences() const {
         return text("attempt ", batch.attempt, " of shard ", batch.shard, " was accepted after attempt ", last->attempt,
                     ": its file was there although it was fenced");
       if (!last || batch.attempt > last->attempt) last = &batch;
+    }
+  }
+  return "";
+}
+
+/// No batch loses its input file by our doing while it may need it.
+std::string Oracle::check_inputs() const {
+  if (restored_at_) return "";
+  for (const auto& cloud : clouds_) {
+    for (const BatchEntry& batch : cloud->ledger().batches) {
+      if (batch.foreign || !batch.deprived || *batch.deprived >= batch.lost_from || unclosable(batch)) continue;
+      return text("the input of batch ", batch.id, " of shard ", batch.shard, " was deleted at ", batch.deprived->count(),
+                  " ms while it ran");
     }
   }
   return "";
@@ -196,9 +232,7 @@ bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
   if (loss_accepted_ && (!again || again->accepted >= *loss_accepted_)) return true;
   // A database that was put back on the same timeline while nobody was there who remembered looks as it did then.
   if (restored_at_ && !must_be_noticed_ && !database_.rewound_at()) return true;
-  for (const CloudFault fault : losing) {
-    if (clouds_[run.cloud]->struck(fault) > 0) return true;
-  }
+  if (run.batch->lost_from != Milliseconds::max()) return true;
   return unclosable(*run.batch) || (again && left_open(run, *again));
 }
 

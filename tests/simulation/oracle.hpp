@@ -39,6 +39,10 @@ class Oracle {
     if (!loss_accepted_) loss_accepted_ = now;
   }
 
+  /// The whole of a batch's answers was handed out, and: nobody will read those of a duplicate any more.
+  void answers_read(std::size_t cloud, std::size_t batch);
+  void stray_used(const BatchId& batch);
+
   /// While the schedule runs: what must hold at any time. "" when it does.
   std::string check_now() const;
   /// What has not come to its end yet, "" when everything has.
@@ -58,11 +62,13 @@ class Oracle {
   Runs runs() const;
   std::string check_posts() const;
   std::string check_fences() const;
+  std::string check_inputs() const;
   std::string check_quota() const;
   std::string check_requests(const Runs& runs);
   std::string check_answer(RequestId id, const RequestView& view) const;
   std::string check_billing(RequestId id, const std::vector<Run>& runs);
   std::string check_paid(RequestId id, const RequestView& view, const std::vector<Run>& runs) const;
+  bool waits(RequestId id) const;
   bool lenient(const Run& run, const BatchEntry* again) const;
   bool left_open(const Run& first, const BatchEntry& again) const;
   bool unclosable(const BatchEntry& batch) const;
@@ -72,7 +78,9 @@ class Oracle {
   const std::vector<std::unique_ptr<FakeCloud>>& clouds_;
   std::map<RequestId, std::uint64_t> prompts_;
   std::optional<Milliseconds> restored_at_;
-  std::map<RequestId, ShardId> from_backup_;  ///< which requests were in which live shards in it
+  std::map<RequestId, ShardId> from_backup_;            ///< which requests were in which live shards in it
+  std::map<BatchId, std::vector<RequestId>> answered_;  ///< which of those that were read waited for an answer then
+  std::string wasted_;                                  ///< the first answer that was passed over, in words
   bool must_be_noticed_ = false;
   std::optional<Milliseconds> loss_accepted_;
   Tally tally_;

@@ -106,6 +106,77 @@ TEST_F(Scenario, AfterALossOfCommitsNothingIsPlannedAnywhereBeforeEveryListAgree
   EXPECT_EQ(verdict.tally.billed, 12);
 }
 
+/// Two requests that wait in the backup are in a batch when its commits are lost.
+Schedule lost_announcement() {
+  Schedule schedule = quiet(2, 1);
+  schedule.clouds[0].running = {6s, 6s};
+  schedule.events = {
+      {0ms, Incident::enqueue, 0, 2, {}}, {20ms, Incident::backup, 0, 0, {}}, {2000ms, Incident::promote, 0, 0, {}}};
+  return schedule;
+}
+
+TEST_F(Scenario, AfterALossABatchThatShowsNoMetadataIsKnownByTheNameOfItsFile) {
+  Schedule schedule = lost_announcement();
+  schedule.clouds[0].faults[CloudFault::no_metadata] = 1;
+  Simulation simulation(schedule, bench, nullptr);
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, AfterALossTheInputOfABatchThatShowsNoneIsKnownByItsName) {
+  Schedule schedule = lost_announcement();
+  schedule.clouds[0].faults[CloudFault::no_input_id] = 1;
+  Simulation simulation(schedule, bench, nullptr);
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, AfterALossAnInputFileThatComesShortIsReadAgain) {
+  const Schedule schedule = lost_announcement();
+  Simulation simulation(schedule, bench, nullptr);
+  simulation.world().at(2s, [&] { simulation.cloud(0).faults()[CloudFault::download_short] = 1; });
+  simulation.world().at(7s, [&] { simulation.cloud(0).faults()[CloudFault::download_short] = 0; });
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, ABatchThatALostPastSubmittedUnderAShardsNumberIsNotTheShards) {
+  Schedule schedule = quiet(1, 1);
+  schedule.config.retry.settle_window = 10s;
+  schedule.clouds[0].faults[CloudFault::no_answer] = 0.5;
+  schedule.clouds[0].faults[CloudFault::listed_late] = 1;
+  schedule.clouds[0].late_listing = {6s, 6s};
+  schedule.events = {{500ms, Incident::backup, 0, 0, {}},
+                     {510ms, Incident::enqueue, 0, 2, {}},
+                     {2500ms, Incident::promote, 0, 0, {}},
+                     {2510ms, Incident::enqueue, 0, 2, {}}};
+  for (schedule.seed = 1; schedule.seed <= 40; ++schedule.seed) {
+    Simulation simulation(schedule, bench, nullptr);
+    const Verdict verdict = simulation.run();
+    ASSERT_EQ(verdict.violation, "") << "seed " << schedule.seed;
+    ASSERT_EQ(verdict.tally.succeeded, 2) << "seed " << schedule.seed;
+  }
+}
+
+/// To a database that was put back, whoever is silent for a moment has been so since the backup, and is buried by a replica that
+/// is new.
+TEST_F(Scenario, AReplicaThatARestoredDatabaseBuriesTellsOfTheLoss) {
+  Schedule schedule = quiet(2, 1);
+  for (Milliseconds backup = 2500ms; backup <= 4500ms; backup += 50ms) {
+    schedule.seed = static_cast<std::uint64_t>(backup.count());
+    schedule.events = {{0ms, Incident::enqueue, 0, 2, {}},
+                       {backup, Incident::backup, 0, 0, {}},
+                       {12'000ms, Incident::kill, 0, 0, {}},
+                       {12'010ms, Incident::restore, 0, 0, {}}};
+    Simulation simulation(schedule, bench, nullptr);
+    const Verdict verdict = simulation.run();
+    ASSERT_EQ(verdict.violation, "") << "backup at " << backup.count() << " ms";
+  }
+}
+
 TEST_F(Scenario, RequestsThatAProviderRefusesWithoutAWordEndEvenWhenTheyAreAllThatIsLeft) {
   Schedule schedule = quiet(1, 1);
   schedule.events = {{0ms, Incident::enqueue, 0, 6, {}}};

@@ -59,6 +59,23 @@ void draw_faults(Dice& dice, CloudSettings& cloud) {
   }
 }
 
+/// What chance alone hardly ever brings together.
+void draw_theme(Dice& dice, CloudSettings& cloud, std::int64_t window) {
+  cloud.faults[CloudFault::no_answer] = 0.3;
+  if (dice.flip(0.5)) {
+    // Duplicates that run to their end, and requests that want another answer when they have.
+    cloud.faults[CloudFault::listed_late] = 0.5;
+    cloud.late_listing = {Milliseconds{window}, Milliseconds{3 * window}};
+    cloud.faults[CloudFault::line_missing] = cloud.faults[CloudFault::line_throttled] = 0.2;
+  } else {
+    // A list that seldom comes to its end, and whose beginning tells nothing of what was just accepted.
+    cloud.newest_first = false;
+    cloud.page_size = 2;
+    cloud.foreign_batches = 5;
+    cloud.faults[CloudFault::page_stuck] = 0.3;
+  }
+}
+
 CloudSettings draw_cloud(Dice& dice, const Config& config, const std::string& provider, bool faults) {
   CloudSettings cloud = dice.flip(0.5) ? CloudSettings::azure_like() : CloudSettings::openai_like();
   const auto ms = [](std::int64_t least, std::int64_t most) { return Span{Milliseconds{least}, Milliseconds{most}}; };
@@ -92,6 +109,7 @@ CloudSettings draw_cloud(Dice& dice, const Config& config, const std::string& pr
   cloud.stuck = ms(5'000, 30'000);
   cloud.taken = ms(100, 20'000);
   if (faults) draw_faults(dice, cloud);
+  if (faults && dice.flip(0.1)) draw_theme(dice, cloud, window);
   return cloud;
 }
 
@@ -175,7 +193,8 @@ class Drawing {
 
   void draw_loss() {
     const Milliseconds backup = dice_.between(Milliseconds{500}, s_.calm * 3 / 4);
-    const Milliseconds restore = backup + dice_.between(Milliseconds{100}, s_.calm / 4);
+    const Milliseconds longest = has(0.5) ? s_.calm - backup : s_.calm / 4;
+    const Milliseconds restore = backup + dice_.between(Milliseconds{100}, longest);
     add(backup, Incident::backup);
     add(restore, has(0.5) ? Incident::restore : Incident::promote);
   }

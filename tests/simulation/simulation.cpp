@@ -50,6 +50,9 @@ Simulation::Simulation(const Schedule& schedule, Workbench& bench, std::ostream*
       around_{world_, trace_, schedule, database_, clouds_, bench.spool, bench.metrics},
       seats_(static_cast<std::size_t>(schedule.replicas)),
       oracle_(schedule, database_, clouds_) {
+  for (std::size_t c = 0; c < clouds_.size(); ++c)
+    clouds_[c]->on_answers_read = [this, c](std::size_t batch) { oracle_.answers_read(c, batch); };
+  database_.server().on_stray_used = [this](const BatchId& batch) { oracle_.stray_used(batch); };
   for (std::size_t seat = 0; seat < seats_.size(); ++seat) {
     world_.at(Time{dice_.between(0, 500'000)}, [this, seat] { start(seat); });
   }

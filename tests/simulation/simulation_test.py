@@ -52,7 +52,7 @@ class Replay(unittest.TestCase):
 class Mutants(unittest.TestCase):
     def test_each_is_killed(self):
         lines = run(MUTANTS, "--mutants")[1].splitlines()
-        names = [line.split("\t")[0] for line in lines if not line.endswith("\tunshown")]
+        names = [line.split("\t")[0] for line in lines]
         self.assertGreaterEqual(len(names), 10)
         alive = []
         for name in names:

@@ -60,6 +60,9 @@ class FakeCloud {
   void delete_by_hand(const FileId& id);
   void vanish(const BatchId& id);
 
+  /// Told when the whole of a batch's answers has been handed out, with the batch's place in the ledger.
+  std::function<void(std::size_t)> on_answers_read;
+
   // What an oracle asks. Everything is brought up to now first.
   const Ledger& ledger();
   /// Whether the answer of a run could still be downloaded now.

@@ -42,6 +42,7 @@ ProviderResult<Download> FakeCloud::download(const FileId& id) {
       download.size = static_cast<std::size_t>(dice_.between(0, static_cast<std::int64_t>(download.size)));
       download.cut = true;
     }
+    if (file->answers_of && download.size == file->content->size() && on_answers_read) on_answers_read(*file->answers_of);
     return download;
   };
   return call<Download>(effect);
@@ -53,6 +54,10 @@ ProviderResult<void> FakeCloud::delete_file(const FileId& id) {
     // One that cannot be seen yet is denied, and stays.
     if (!file || !file->visible(now())) return {};
     if (file->foreign) note(Trespass::foreign_deleted, id.value);
+    for (const std::size_t index : live_) {
+      BatchEntry& entry = ledger_.batches[index];
+      if (entry.input == id && !entry.deprived) entry.deprived = now();
+    }
     lose(*file);
     return {};
   };

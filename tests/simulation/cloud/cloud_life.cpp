@@ -151,6 +151,7 @@ void FakeCloud::finish(std::size_t index) {
 
 FileId FakeCloud::publish(const CloudBatch& batch, std::string& text, bool answers) {
   CloudFile file;
+  if (answers) file.answers_of = static_cast<std::size_t>(&batch - batches_.data());
   file.shown.filename = batch.shown.id.value + (answers ? "_output.jsonl" : "_error.jsonl");
   file.shown.purpose = "batch_output";
   file.shown.bytes = static_cast<Bytes>(text.size());
@@ -227,6 +228,10 @@ void FakeCloud::answer_line(CloudBatch& batch, const InputLine& line, LineRun& r
   if (strikes(CloudFault::line_missing)) return;
   const std::string& model = batch.input->deployment;
   const std::size_t number = ledger_.runs.size();
+  // Lines stand in any order: what is nobody's may come before the answer as well as after it.
+  const bool foreign = strikes(CloudFault::line_foreign);
+  const bool foreign_first = foreign && dice_.flip(0.5);
+  if (foreign_first) append_foreign(batch, line);
   const std::size_t start = batch.output.size();
   append_answer(batch.output, line.custom_id, model, line, number);
   if (strikes(CloudFault::line_garbled)) {
@@ -238,7 +243,7 @@ void FakeCloud::answer_line(CloudBatch& batch, const InputLine& line, LineRun& r
   if (strikes(CloudFault::line_twice)) append_answer(batch.output, line.custom_id, model, line, number);
   if (strikes(CloudFault::line_in_both)) append_failure(batch.failures, line.custom_id, 500, "server_error");
   if (strikes(CloudFault::line_dirt)) append_dirt(batch.output, static_cast<int>(dice_.between(0, 3)));
-  if (strikes(CloudFault::line_foreign)) append_foreign(batch, line);
+  if (foreign && !foreign_first) append_foreign(batch, line);
 }
 
 void FakeCloud::append_foreign(CloudBatch& batch, const InputLine& line) {

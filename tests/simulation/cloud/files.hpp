@@ -42,7 +42,8 @@ Input read_input(std::string_view text);
 struct CloudFile {
   RemoteFile shown;  ///< its status is worked out when it is asked for
   std::shared_ptr<const std::string> content;
-  std::shared_ptr<const Input> input;  ///< of uploads
+  std::shared_ptr<const Input> input;     ///< of uploads
+  std::optional<std::size_t> answers_of;  ///< of output files: which batch's
   bool foreign = false;
   Milliseconds seen_from{0};
   Milliseconds running_from{0};

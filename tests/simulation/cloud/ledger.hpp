@@ -45,6 +45,8 @@ struct BatchEntry {
   /// From when on its answers are out of reach by no doing of the caller: it vanishes, it never names its output file, or
   /// somebody else deletes that.
   Milliseconds lost_from{INT64_MAX};
+  /// When its input file was deleted through the port although it had not come to its end.
+  std::optional<Milliseconds> deprived;
   std::size_t first_run = 0;  ///< its runs are runs[first_run] to runs[first_run + ran - 1]
   std::size_t ran = 0;
 };
