@@ -14,8 +14,6 @@ const std::vector<MutantInfo>& all_mutants() {
       {Mutant::bitmap, "bitmap", "does not store what of a shard is decided with the answers"},
       {Mutant::beats_of_writes, "beats-of-writes",
        "shards are planned and announced in a database that has forgotten what it confirmed"},
-      {Mutant::expected_state, "expected-state",
-       "a shard is saved whatever its attempt, its intent and its reservation are by now"},
       {Mutant::settle_once, "settle-once", "a chunk of answers is applied whatever is decided already"},
       {Mutant::room_while_unknown, "room-while-unknown",
        "the room of a POST whose answer is not known is free after the first look"},

@@ -18,7 +18,6 @@ enum class Mutant {
   ended_terms,          ///< a term of which the database knows nothing is taken for one that has ended
   bitmap,               ///< what of a shard is decided is not stored with the answers
   beats_of_writes,      ///< shards are planned and announced in a database that has forgotten what it confirmed
-  expected_state,       ///< a shard is saved whatever its attempt, its intent and its reservation are by now
   settle_once,          ///< a chunk of answers is applied whatever is decided already
   room_while_unknown,   ///< the room of a POST whose answer is not known is free after the first look
   loss_gate,            ///< work goes on although paid answers are lost and nobody has said that they may be paid for again

@@ -141,12 +141,20 @@ std::string Oracle::check_fences() const {
   return "";
 }
 
+/// Its input may go: it went before the loss or before a heartbeat told of that, the batch was not listed then, or it is a
+/// duplicate.
+bool Oracle::is_of_a_lost_past(const BatchEntry& batch) const {
+  if (*batch.deprived < *restored_at_ + schedule_.config.lease.ttl || batch.listed_surely > *restored_at_) return true;
+  const auto strays = database_.strays();
+  return std::any_of(strays.begin(), strays.end(), [&](const StrayView& view) { return view.stray.batch == batch.id; });
+}
+
 /// No batch loses its input file by our doing while it may need it.
 std::string Oracle::check_inputs() const {
-  if (restored_at_) return "";
   for (const auto& cloud : clouds_) {
     for (const BatchEntry& batch : cloud->ledger().batches) {
-      if (batch.foreign || !batch.deprived || *batch.deprived >= batch.lost_from || unclosable(batch)) continue;
+      if (batch.foreign || !batch.deprived || *batch.deprived >= batch.lost_from) continue;
+      if (restored_at_ ? is_of_a_lost_past(batch) : unclosable(batch)) continue;
       return text("the input of batch ", batch.id, " of shard ", batch.shard, " was deleted at ", batch.deprived->count(),
                   " ms while it ran");
     }
@@ -230,8 +238,8 @@ std::string Oracle::check_answer(RequestId id, const RequestView& view) const {
 
 bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
   if (loss_accepted_ && (!again || again->accepted >= *loss_accepted_)) return true;
-  // A database that was put back on the same timeline while nobody was there who remembered looks as it did then.
-  if (restored_at_ && !must_be_noticed_ && !database_.rewound_at()) return true;
+  // A database that was put back on the same timeline while nobody was there who remembered looks as it did then, until they wake.
+  if (restored_at_ && !must_be_noticed_) return true;
   if (run.batch->lost_from != Milliseconds::max()) return true;
   return unclosable(*run.batch) || (again && left_open(run, *again));
 }

@@ -63,6 +63,7 @@ class Oracle {
   std::string check_posts() const;
   std::string check_fences() const;
   std::string check_inputs() const;
+  bool is_of_a_lost_past(const BatchEntry& batch) const;
   std::string check_quota() const;
   std::string check_requests(const Runs& runs);
   std::string check_answer(RequestId id, const RequestView& view) const;

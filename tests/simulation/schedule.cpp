@@ -180,6 +180,9 @@ class Drawing {
     for (auto i = some(0.25, 3); i > 0; --i) add(any_time(), Incident::pause, any_replica(), 0, dice_.between(ttl / 4, ttl * 3));
     for (auto i = some(0.35, 4); i > 0; --i)
       add(any_time(), Incident::pause_at_call, any_replica(), dice_.between(1, 60), dice_.between(ttl / 2, ttl * 3));
+    // Again and again: a lease is lost in the middle of something, and somebody else goes on with it.
+    for (auto i = has(0.1) ? 12 : 0; i > 0; --i)
+      add(any_time(), Incident::pause_at_call, any_replica(), dice_.between(1, 30), dice_.between(ttl, ttl * 2));
     for (auto i = some(0.25, 2); i > 0; --i)
       add(any_time(), Incident::cut_database, any_replica(), 0, dice_.between(ttl / 4, ttl * 3));
     for (auto i = some(0.25, 2); i > 0; --i)

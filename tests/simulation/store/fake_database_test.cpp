@@ -272,15 +272,6 @@ TEST_F(FakeDatabaseTest, MutantSettleOnceAppliesAChunkTwice) {
   EXPECT_THROW(db.settle(term, shard.id, contents, chunk), ConstraintViolated);
 }
 
-TEST_F(FakeDatabaseTest, MutantExpectedStateSavesOverANewerState) {
-  const Term term = planner();
-  const Shard shard = uploaded(term);
-  const Shard intended = step(term, shard, Intended{});
-  EXPECT_EQ(db.save(term, shard, apply(shard, GivenUp{})).result, SaveResult::lost);
-  chosen_mutant = Mutant::expected_state;
-  EXPECT_THROW(db.save(term, shard, intended), ConstraintViolated) << "announced a second time";
-}
-
 TEST_F(FakeDatabaseTest, MutantRoomWhileUnknownFreesTheRoomOfAnOpenIntent) {
   const Term term = planner();
   const Shard shard = step(term, uploaded(term), Intended{});

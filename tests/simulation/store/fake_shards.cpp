@@ -142,9 +142,8 @@ bool FakeDatabase::accepts(const DeploymentRow& deployment, Tokens growth, const
 bool FakeDatabase::is_expected(const ShardRow& row, Term term, const Shard& before) const {
   if (!without(Mutant::term_check) && (row.owner != term || !is_alive(term))) return false;
   const Shard& now = row.shard;
-  return now.state == before.state &&
-         ((now.attempt == before.attempt && now.intent == before.intent && now.reserved == before.reserved) ||
-          without(Mutant::expected_state));
+  return now.state == before.state && now.attempt == before.attempt && now.intent == before.intent &&
+         now.reserved == before.reserved;
 }
 
 void FakeDatabase::write(ShardRow& row, const Shard& after, bool keep_lease) {
