@@ -125,8 +125,7 @@ int run(int argc, char** argv) {
   app.add_flag("--mutants", list, "list the mutants");
   CLI11_PARSE(app, argc, argv);
   if (list) {
-    for (const MutantInfo& info : all_mutants())
-      std::cout << info.name << "\t" << info.guard << "\n";
+    for (const MutantInfo& info : all_mutants()) std::cout << info.name << "\t" << info.guard << "\n";
     return 0;
   }
   if (!options.mutant.empty()) {

@@ -238,7 +238,8 @@ std::string Oracle::check_answer(RequestId id, const RequestView& view) const {
 
 bool Oracle::lenient(const Run& run, const BatchEntry* again) const {
   if (loss_accepted_ && (!again || again->accepted >= *loss_accepted_)) return true;
-  // A database that was put back on the same timeline while nobody was there who remembered looks as it did then, until they wake.
+  // A database that was put back on the same timeline while nobody was there who remembered looks as it did then, until they
+  // wake.
   if (restored_at_ && !must_be_noticed_) return true;
   if (run.batch->lost_from != Milliseconds::max()) return true;
   return unclosable(*run.batch) || (again && left_open(run, *again));
