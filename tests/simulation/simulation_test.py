@@ -11,7 +11,7 @@ SIMULATION = os.environ["BATCHD_SIMULATION"]
 MUTANTS = os.environ["BATCHD_MUTANTS"]
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "10000"))
 MUTANT_SEEDS = 5000
-MUTANT_FIRST = {"term-check": 14001, "ended-terms": 5001}  # where the seeds begin, for guards that schedules want seldom
+MUTANT_FIRST = {"term-check": 14001, "ended-terms": 5001, "beats-of-writes": 5001}  # where the seeds begin, for guards that schedules want seldom
 
 
 def run(program, *arguments):
