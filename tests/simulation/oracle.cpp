@@ -37,11 +37,11 @@ void Oracle::enqueued(RequestId id, const std::string& body) {
 void Oracle::restored(Milliseconds now) {
   ++tally_.restores;
   restored_at_ = now;
+  std::erase_if(prompts_, [this](const auto& entry) { return !database_.request(entry.first); });
   for (const auto& [id, prompt] : prompts_) {
     const auto view = database_.request(id);
     if (view->state == RequestView::State::in_flight && view->shard) from_backup_[id] = *view->shard;
   }
-  std::erase_if(prompts_, [this](const auto& entry) { return !database_.request(entry.first); });
 }
 
 bool Oracle::waits(RequestId id) const {
