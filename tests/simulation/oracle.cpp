@@ -167,8 +167,10 @@ std::string Oracle::check_quota() const {
     if (restored_at_ || cloud->settings().release_lag.most.count() > 0) continue;
     // What was accepted and nobody saw holds room that no ledger knows of.
     const auto& batches = cloud->ledger().batches;
-    const bool unseen =
-        std::any_of(batches.begin(), batches.end(), [this](const BatchEntry& b) { return !b.foreign && unclosable(b); });
+    const bool unseen = std::any_of(batches.begin(), batches.end(), [this](const BatchEntry& b) {
+      const bool vanished = b.lost_from < b.over.value_or(Milliseconds::max());
+      return !b.foreign && (vanished || unclosable(b));
+    });
     if (unseen) continue;
     for (const auto& [name, enqueued] : cloud->ledger().deployments) {
       if (enqueued.overruns > 0)
