@@ -1,14 +1,11 @@
 #include "db/acting.hpp"
 
+#include "db/absent.hpp"
 #include "db/queries.hpp"
 #include "db/transaction.hpp"
 
 namespace batchd {
 namespace {
-
-std::optional<std::string> maybe_text(const pqxx::field& field) {
-  return field.is_null() ? std::nullopt : std::optional(field.as<std::string>());
-}
 
 bool truth(Transaction& tx, const char* sql, std::string_view text) {
   return tx.run(sql, std::string(text))[0][0].as<bool>();

@@ -46,6 +46,9 @@ class Rows {
   BulkResult result_;
 };
 
+/// So many bytes of rows are gathered before they are put into a COPY.
+inline constexpr std::size_t flush_bytes = 256 * 1024;
+
 /// Builds rows in COPY's binary form.
 class CopyRows {
  public:

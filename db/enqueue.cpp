@@ -17,7 +17,6 @@ constexpr char insert_requests[] =
     "INSERT INTO batchd.request (model, endpoint, job, key, priority, deadline, body)"
     " SELECT model, coalesce(endpoint, '/v1/chat/completions'), $1, key, $2::int, nullif($3, '')::timestamptz, body"
     " FROM pg_temp.batchd_submit ORDER BY key, n";
-constexpr std::size_t flush_bytes = 256 * 1024;
 
 /// One transaction: what the source gives up to the chunk's limits. Sets `more` when the source may have more.
 EnqueueCounts enqueue_chunk(Database& database, const EnqueueOptions& options, const RequestSource& source, NewRequest request,

@@ -1,6 +1,7 @@
 // The books: what was posted, what became of it, and the batches that this does not explain.
 #include "db/pg_store_books.hpp"
 
+#include "db/absent.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -8,18 +9,6 @@ namespace batchd {
 namespace {
 
 constexpr std::int64_t not_told = -1;
-
-template <class Id>
-std::string text_of(const std::optional<Id>& id) {
-  return id ? id->value : std::string{};
-}
-
-template <class Id>
-std::optional<Id> remote_id(const pqxx::row& row, const char* column) {
-  auto text = row[column].as<std::string>();
-  if (text.empty()) return std::nullopt;
-  return Id{std::move(text)};
-}
 
 std::string_view word_of(StrayKind kind) {
   switch (kind) {

@@ -14,7 +14,6 @@ constexpr char copy_answers[] =
     "COPY batchd.answer (request_id, outcome, status_code, response, error, input_tokens, output_tokens, provider_request_id, "
     "shard_id,"
     " attempt) FROM STDIN (FORMAT binary)";
-constexpr std::size_t flush_bytes = 256 * 1024;
 
 /// What a chunk changes in one flow's counters.
 struct FlowChange {

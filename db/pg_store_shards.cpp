@@ -1,17 +1,11 @@
 // Shards: leasing them, saving what they became, what they hold.
+#include "db/absent.hpp"
 #include "db/pg_store_books.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
 namespace batchd {
 namespace {
-
-template <class Id>
-std::optional<Id> remote_id(const pqxx::row& row, const char* column) {
-  auto text = row[column].as<std::string>();
-  if (text.empty()) return std::nullopt;
-  return Id{std::move(text)};
-}
 
 Shard to_shard(const pqxx::row& row) {
   Shard shard;
@@ -42,11 +36,6 @@ Shard to_shard(const pqxx::row& row) {
   shard.hurried = row["hurried"].as<bool>();
   shard.doubtful = row["doubtful"].as<bool>();
   return shard;
-}
-
-template <class Id>
-std::string text_of(const std::optional<Id>& id) {
-  return id ? id->value : std::string{};
 }
 
 Shard to_shard(const pqxx::row& row, Term lease) {

@@ -1,15 +1,12 @@
 #include "db/reading.hpp"
 
+#include "db/absent.hpp"
 #include "db/bulk.hpp"
 #include "db/queries.hpp"
 #include "db/transaction.hpp"
 
 namespace batchd {
 namespace {
-
-std::optional<std::string> maybe_text(const pqxx::field& field) {
-  return field.is_null() ? std::nullopt : std::optional(field.as<std::string>());
-}
 
 JobStatus to_job(const pqxx::row& row) {
   JobStatus job;
@@ -49,10 +46,6 @@ Outcome to_outcome(std::string_view text) {
     if (to_string(outcome) == text) return outcome;
   }
   throw StoreError("database: unknown outcome " + std::string(text));
-}
-
-std::optional<std::string> maybe_text(const CopyRow& row, std::size_t field) {
-  return row.null(field) ? std::nullopt : std::optional<std::string>(row.text(field));
 }
 
 ResultRow to_result(const CopyRow& row) {

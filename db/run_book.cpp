@@ -1,5 +1,6 @@
 #include "db/run_book.hpp"
 
+#include "db/absent.hpp"
 #include "db/bulk.hpp"
 #include "db/transaction.hpp"
 
@@ -10,7 +11,6 @@
 namespace batchd {
 namespace {
 
-constexpr std::size_t flush_bytes = 256 * 1024;
 constexpr Milliseconds unlimited{0};  // for statements whose time depends on the size of the file
 constexpr int most_groups = 10;
 constexpr int most_duplicates = 20;
@@ -52,7 +52,7 @@ constexpr char create_named[] = R"(
   FROM (SELECT number, custom_id, sha256(convert_to(concat_ws(E'\n', endpoint, model, body::text), 'UTF8')) AS content
         FROM pg_temp.batchd_input) hashed)";
 
-constexpr char insert_requests[] = R"(
+constexpr char insert_missing[] = R"(
   INSERT INTO batchd.request (model, endpoint, job, key, body)
   SELECT i.model, i.endpoint, $1, n.key, i.body
   FROM pg_temp.batchd_named n JOIN pg_temp.batchd_input i USING (number)
@@ -168,10 +168,6 @@ std::string literal(BulkTransaction& tx, const std::string& job) {
   return quoted.get();
 }
 
-std::optional<std::string> maybe_text(const CopyRow& row, std::size_t field) {
-  return row.null(field) ? std::nullopt : std::optional<std::string>(row.text(field));
-}
-
 }  // namespace
 
 std::string line_name(std::int64_t number) {
@@ -193,7 +189,7 @@ IntakeCounts RunBook::take_in(const IntakeOptions& options, const Lines& lines, 
   tx.run(create_named);
   tx.run("ANALYZE pg_temp.batchd_input");
   tx.run("ANALYZE pg_temp.batchd_named");
-  counts.fresh = tx.run(insert_requests, {options.job}).affected();
+  counts.fresh = tx.run(insert_missing, {options.job}).affected();
   tx.run(forget_lines, {options.job});
   if (tx.run(insert_lines, {options.job}).affected() != counts.lines) throw StoreError("database: a line has no request");
   tx.run("ANALYZE batchd_run.line");

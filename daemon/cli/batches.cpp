@@ -15,10 +15,6 @@ namespace {
 
 constexpr int most_shards = 10'000;
 
-boost::json::value maybe(const std::optional<std::string>& text) {
-  return text ? boost::json::value(*text) : boost::json::value();
-}
-
 /// The provider's own account of an error, which is stored as JSON.
 boost::json::value error_value(const std::string& text) {
   if (text.empty()) return nullptr;

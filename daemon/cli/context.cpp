@@ -1,6 +1,7 @@
 #include "cli/context.hpp"
 
 #include <unistd.h>
+#include <boost/json.hpp>
 
 #include <cerrno>
 #include <cstdio>
@@ -75,6 +76,10 @@ std::string grouped(std::int64_t number) {
   const std::size_t sign = number < 0 ? 1 : 0;
   for (std::size_t at = out.size(); at > sign + 3; at -= 3) out.insert(at - 3, ",");
   return out;
+}
+
+boost::json::value maybe(const std::optional<std::string>& text) {
+  return text ? boost::json::value(*text) : boost::json::value();
 }
 
 }  // namespace batchd

@@ -4,6 +4,9 @@
 #include "cli/commands.hpp"
 #include "db/database.hpp"
 
+#include <boost/json/fwd.hpp>
+
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +21,9 @@ LoadedConfig require_config(const CommonOptions& common, ConfigScope scope);
 /// Settings for a command's own connection; only the database's part of the configuration is needed.
 DatabaseSettings database_settings(const CommonOptions& common);
 
+/// So many bad lines of an input are complained of by name; the others are counted.
+inline constexpr int most_complaints = 20;
+
 /// A line of talk.
 void say(std::string_view line);
 
@@ -29,5 +35,8 @@ bool stderr_is_terminal();
 
 /// 1234567 as 1,234,567.
 std::string grouped(std::int64_t number);
+
+/// The text, or null.
+boost::json::value maybe(const std::optional<std::string>& text);
 
 }  // namespace batchd

@@ -13,7 +13,7 @@ namespace {
 
 /// Of a provider's file ceiling: from here on somebody should look.
 constexpr std::int64_t nearly_full_percent = 80;
-constexpr int tries_a_page = 1;
+constexpr int tries_of_doctor = 1;
 
 struct Examined {
   const ProviderConfig* config = nullptr;
@@ -53,7 +53,7 @@ Task<void> count_files(Provider& provider, const DatabaseExamination& database, 
     }
     return all <= ceiling;
   };
-  const ListEnd end = co_await each_file(provider, sink, tries_a_page);
+  const ListEnd end = co_await each_file(provider, sink, tries_of_doctor);
   if (end.error) {
     const Advice advice = advise(*out.config, *end.error);
     out.findings.push_back(warning(subject, "they cannot be listed: " + advice.what, advice.remedy));

@@ -51,10 +51,6 @@ std::string describe(const PauseLine& line) {
   return out;
 }
 
-boost::json::value maybe(const std::optional<std::string>& text) {
-  return text ? boost::json::value(*text) : boost::json::value();
-}
-
 boost::json::array to_json(const std::vector<PauseLine>& lines) {
   boost::json::array out;
   for (const PauseLine& line : lines) {

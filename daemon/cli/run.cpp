@@ -30,9 +30,8 @@ namespace batchd {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 
-constexpr int most_complaints = 20;
 constexpr std::chrono::milliseconds look_again{400};
 /// How long the files that are no longer needed may take to be deleted at the provider; the next run goes on with the rest.
 constexpr std::chrono::seconds tidying{20};
@@ -275,7 +274,7 @@ class Run {
   }
 
   std::optional<int> follow(Background& daemon) {
-    Clock::time_point finished{};
+    Steady::time_point finished{};
     for (;;) {
       keep_server(daemon);
       std::string away;
@@ -283,13 +282,13 @@ class Run {
         progress_ = book_->progress(job_, counts_.lines);
         if (progress_.finished() && !written_) {
           write();
-          finished = Clock::now();
+          finished = Steady::now();
         }
       } catch (const StoreError& error) {
         away = error.what();
       }
       bar_.show(progress_, away.empty() ? reason_of_trouble(progress_, daemon.trouble().latest()) : away);
-      if (written_ && (progress_.untidy == 0 || Clock::now() - finished > tidying)) daemon.stop();
+      if (written_ && (progress_.untidy == 0 || Steady::now() - finished > tidying)) daemon.stop();
       if (const auto code = daemon.wait(look_again)) return code;
     }
   }

@@ -13,7 +13,7 @@
 namespace batchd {
 namespace {
 
-constexpr std::chrono::milliseconds look_again{500};
+constexpr std::chrono::milliseconds between_looks{500};
 constexpr int most_jobs = 1'000;
 
 boost::json::object to_json(const JobStatus& job) {
@@ -109,7 +109,7 @@ class Watcher {
     for (;;) {
       if (options_.watch && !away) redraw();
       if (!away && finished()) break;
-      std::this_thread::sleep_for(look_again);
+      std::this_thread::sleep_for(between_looks);
       try {
         look();
         away = false;

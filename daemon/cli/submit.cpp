@@ -9,8 +9,6 @@
 namespace batchd {
 namespace {
 
-constexpr int most_complaints = 20;
-
 struct BadLine : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -15,7 +15,7 @@
 namespace batchd {
 namespace {
 
-constexpr std::chrono::milliseconds look_again{50};
+constexpr std::chrono::milliseconds between_looks{50};
 
 /// The arguments, each ended by a NUL. Everyone may read this of every process, whoever runs it.
 std::string command_line(pid_t pid) {
@@ -64,7 +64,7 @@ bool end_postgres_processes(const std::string& data_directory, const std::string
       send(found.servers, number);
       if (found.servers.empty()) send(found.children, number == SIGINT ? SIGTERM : number);
       if (Clock::now() >= until) return false;
-      std::this_thread::sleep_for(look_again);
+      std::this_thread::sleep_for(between_looks);
     }
   };
   const std::chrono::milliseconds insist{5'000};

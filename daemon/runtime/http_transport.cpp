@@ -32,7 +32,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr auto with_code = asio::as_tuple(asio::use_awaitable);
 
 void throw_if_cancelled(const error_code& ec) {
   if (ec == asio::error::operation_aborted) throw boost::system::system_error(ec);
@@ -51,14 +51,14 @@ class StreamTransport final : public HttpTransport {
 
   Task<ReadResult> read_some(char* into, std::size_t size, milliseconds patience) override {
     beast::get_lowest_layer(stream_).expires_after(patience);
-    auto [ec, count] = co_await stream_.async_read_some(asio::buffer(into, size), as_result);
+    auto [ec, count] = co_await stream_.async_read_some(asio::buffer(into, size), with_code);
     throw_if_cancelled(ec);
     co_return ReadResult{ec, count};
   }
 
   Task<error_code> write(std::string_view bytes, milliseconds patience) override {
     beast::get_lowest_layer(stream_).expires_after(patience);
-    auto [ec, count] = co_await asio::async_write(stream_, asio::buffer(bytes), as_result);
+    auto [ec, count] = co_await asio::async_write(stream_, asio::buffer(bytes), with_code);
     throw_if_cancelled(ec);
     co_return ec;
   }
@@ -97,7 +97,7 @@ Task<std::shared_ptr<Resolution>> resolve(const Endpoint& endpoint, SteadyTime d
                                   state->found.assign(results.begin(), results.end());
                                   state->done.expires_at(SteadyTime::min());
                                 });
-  co_await state->done.async_wait(as_result);
+  co_await state->done.async_wait(with_code);
   const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
   if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
   co_return state;
@@ -109,7 +109,7 @@ Task<error_code> connect_any(beast::tcp_stream& stream, const std::vector<tcp::e
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     stream.close();
     stream.expires_after(left_until(deadline) / static_cast<int>(addresses.size() - i));
-    std::tie(ec) = co_await stream.async_connect(addresses[i], as_result);
+    std::tie(ec) = co_await stream.async_connect(addresses[i], with_code);
     throw_if_cancelled(ec);
     if (!ec) {
       error_code ignored;
@@ -148,7 +148,7 @@ Task<ConnectResult> shake_hands(std::unique_ptr<TlsTransport> transport, const E
   if (not_an_address) SSL_set_tlsext_host_name(stream.native_handle(), endpoint.host.c_str());  // SNI takes names only
   stream.set_verify_callback(CheckHostName{ssl::host_name_verification(endpoint.host)});
   beast::get_lowest_layer(stream).expires_after(left_until(deadline));
-  auto [ec] = co_await stream.async_handshake(ssl::stream_base::client, as_result);
+  auto [ec] = co_await stream.async_handshake(ssl::stream_base::client, with_code);
   throw_if_cancelled(ec);
   if (ec) {
     co_return ConnectResult{nullptr, "TLS handshake with " + endpoint.authority() +

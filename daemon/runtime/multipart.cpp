@@ -4,7 +4,7 @@ namespace batchd {
 namespace {
 
 /// Quotes and line breaks would end the parameter early; browsers percent-encode just these.
-std::string quoted(std::string_view text) {
+std::string quoted_parameter(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"') {
@@ -28,10 +28,10 @@ MultipartFrame make_multipart(const std::vector<std::pair<std::string, std::stri
   MultipartFrame frame;
   frame.content_type = "multipart/form-data; boundary=" + std::string(boundary);
   for (const auto& [name, value] : fields) {
-    frame.head += delimiter + "\r\nContent-Disposition: form-data; name=" + quoted(name) + "\r\n\r\n" + value + "\r\n";
+    frame.head += delimiter + "\r\nContent-Disposition: form-data; name=" + quoted_parameter(name) + "\r\n\r\n" + value + "\r\n";
   }
-  frame.head += delimiter + "\r\nContent-Disposition: form-data; name=" + quoted(file_field) + "; filename=" + quoted(filename) +
-                "\r\nContent-Type: " + std::string(file_content_type) + "\r\n\r\n";
+  frame.head += delimiter + "\r\nContent-Disposition: form-data; name=" + quoted_parameter(file_field) +
+                "; filename=" + quoted_parameter(filename) + "\r\nContent-Type: " + std::string(file_content_type) + "\r\n\r\n";
   frame.tail = "\r\n" + delimiter + "--\r\n";
   return frame;
 }

@@ -9,7 +9,7 @@ namespace batchd {
 namespace {
 
 /// A batch that the provider denies this often in a row is over, and its answers are lost (PROTOCOL.md 6).
-constexpr int most_denials = 10;
+constexpr int most_batch_denials = 10;
 
 /// How often a file that failed for no reason of its own is submitted, before its requests come under suspicion.
 constexpr int most_passing_faults = 3;
@@ -127,9 +127,9 @@ Task<void> PollStage::vanished(Term term, const LiveBatch& live, const ProviderE
   if (!leased) co_return;
   const BusyShards::Mark mark(context_.busy, live.shard);
   Shard shard = std::move(*leased);
-  if (shard.failures < most_denials || shard.doubtful) {
+  if (shard.failures < most_batch_denials || shard.doubtful) {
     ProviderError gone = error;
-    if (shard.failures >= most_denials) gone.code = answers_lost;
+    if (shard.failures >= most_batch_denials) gone.code = answers_lost;
     co_await delay(shard, "retrieve_batch", gone);
     co_return;
   }

@@ -7,7 +7,7 @@
 namespace batchd::simulation {
 namespace {
 
-ProviderError not_found() {
+ProviderError no_such_batch() {
   return {ErrorKind::not_found, 404, "not_found", "no such batch", {}};
 }
 
@@ -40,7 +40,7 @@ ProviderResult<CreatedBatch> FakeCloud::create_batch(const NewBatch& order) {
 ProviderResult<Batch> FakeCloud::retrieve_batch(const BatchId& id) {
   const auto effect = [&]() -> ProviderResult<Batch> {
     const CloudBatch* batch = find(id);
-    if (!batch || strikes(CloudFault::denied)) return not_found();
+    if (!batch || strikes(CloudFault::denied)) return no_such_batch();
     return seen(*batch);
   };
   return call<Batch>(effect);
@@ -67,7 +67,7 @@ ProviderResult<BatchPage> FakeCloud::list_batches(const std::optional<std::strin
 ProviderResult<Batch> FakeCloud::cancel_batch(const BatchId& id) {
   const auto effect = [&]() -> ProviderResult<Batch> {
     CloudBatch* batch = find(id);
-    if (!batch || strikes(CloudFault::denied)) return not_found();
+    if (!batch || strikes(CloudFault::denied)) return no_such_batch();
     if (batch->foreign) note(Trespass::foreign_cancelled, id.value);
     auto cancelled = cancel(*batch, now());
     settle();

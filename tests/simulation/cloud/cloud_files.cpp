@@ -6,7 +6,7 @@
 namespace batchd::simulation {
 namespace {
 
-ProviderError not_found() {
+ProviderError no_such_file() {
   return {ErrorKind::not_found, 404, "not_found", "no such file", {}};
 }
 
@@ -20,7 +20,7 @@ ProviderResult<RemoteFile> FakeCloud::upload(std::string content, const std::str
 ProviderResult<RemoteFile> FakeCloud::retrieve_file(const FileId& id) {
   const auto effect = [&]() -> ProviderResult<RemoteFile> {
     const CloudFile* file = files_.find(id);
-    if (!file || !file->visible(now()) || strikes(CloudFault::denied)) return not_found();
+    if (!file || !file->visible(now()) || strikes(CloudFault::denied)) return no_such_file();
     return shown(*file);
   };
   return call<RemoteFile>(effect);
@@ -29,7 +29,7 @@ ProviderResult<RemoteFile> FakeCloud::retrieve_file(const FileId& id) {
 ProviderResult<Download> FakeCloud::download(const FileId& id) {
   const auto effect = [&]() -> ProviderResult<Download> {
     const CloudFile* file = files_.find(id);
-    if (!file || !file->visible(now()) || strikes(CloudFault::download_denied)) return not_found();
+    if (!file || !file->visible(now()) || strikes(CloudFault::download_denied)) return no_such_file();
     if (file->foreign) note(Trespass::foreign_downloaded, id.value);
     Download download{file->content, file->content->size(), false};
     if (download.size > 1 && strikes(CloudFault::download_short)) {

@@ -12,7 +12,7 @@ constexpr Instant ceiling_lasts = std::chrono::minutes{10};
 constexpr std::size_t hurried_most = 50;
 
 /// ORDER BY priority DESC, deadline, id; NULL comes last.
-bool goes_before(const ShardRow* a, const ShardRow* b) {
+bool is_leased_before(const ShardRow* a, const ShardRow* b) {
   const auto key = [](const ShardRow& row) {
     return std::tuple(-std::int64_t{row.shard.priority}, row.deadline.value_or(infinity), row.shard.id);
   };
@@ -98,7 +98,7 @@ std::vector<Shard> FakeDatabase::lease(Term term, ShardState state, int most, co
     if (row.shard.state != state || row.due_at > now || !is_free(row.owner, term)) continue;
     if (std::find(busy.begin(), busy.end(), row.shard.id) == busy.end()) best.push_back(&row);
   }
-  std::sort(best.begin(), best.end(), goes_before);
+  std::sort(best.begin(), best.end(), is_leased_before);
   if (best.size() > static_cast<std::size_t>(most)) best.resize(static_cast<std::size_t>(most));
   shards.reserve(best.size());
   for (ShardRow* const row : best) shards.push_back(leased(*row, term));

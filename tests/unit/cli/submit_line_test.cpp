@@ -6,7 +6,7 @@
 namespace batchd {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 NewRequest read(std::string_view line, const SubmitDefaults& defaults = {}) {
   NewRequest request;

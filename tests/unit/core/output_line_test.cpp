@@ -150,7 +150,7 @@ TEST(OutputLine, EveryErrorIsAnObjectWithCodeAndMessage) {
 
 // What becomes of a request -------------------------------------------------------------------------------------------
 
-const RoundPolicy policy{3, {Milliseconds{1000}, Milliseconds{60'000}}};
+const RoundPolicy round_policy{3, {Milliseconds{1000}, Milliseconds{60'000}}};
 
 LineReading failing(Verdict verdict, Outcome last = Outcome::failed) {
   LineReading r;
@@ -163,7 +163,7 @@ LineReading failing(Verdict verdict, Outcome last = Outcome::failed) {
 }
 
 TEST(Round, ARetryUsesAnAttemptAndWaits) {
-  const auto decision = decide(failing(Verdict::retry), 0, policy);
+  const auto decision = decide(failing(Verdict::retry), 0, round_policy);
   const Return& back = std::get<Return>(decision);
   EXPECT_EQ(back.attempts, 1);
   EXPECT_GE(back.delay, Milliseconds{500});
@@ -172,23 +172,23 @@ TEST(Round, ARetryUsesAnAttemptAndWaits) {
 }
 
 TEST(Round, TheLastAttemptSettles) {
-  const auto decision = decide(failing(Verdict::retry), 2, policy);
+  const auto decision = decide(failing(Verdict::retry), 2, round_policy);
   EXPECT_EQ(std::get<Settlement>(decision).outcome, Outcome::failed);
 }
 
 TEST(Round, ALastAttemptThatExpiredSettlesAsExpired) {
-  const auto decision = decide(failing(Verdict::retry, Outcome::expired), 2, policy);
+  const auto decision = decide(failing(Verdict::retry, Outcome::expired), 2, round_policy);
   EXPECT_EQ(std::get<Settlement>(decision).outcome, Outcome::expired);
 }
 
 TEST(Round, WhatWasCancelledGoesRoundForFreeAndAtOnce) {
-  const auto decision = decide(failing(Verdict::free_retry), 2, policy);
+  const auto decision = decide(failing(Verdict::free_retry), 2, round_policy);
   EXPECT_EQ(std::get<Return>(decision).attempts, 2);
   EXPECT_EQ(std::get<Return>(decision).delay, Milliseconds{0});
 }
 
 TEST(Round, APermanentFailureSettlesAtOnce) {
-  EXPECT_TRUE(std::holds_alternative<Settlement>(decide(failing(Verdict::permanent), 0, policy)));
+  EXPECT_TRUE(std::holds_alternative<Settlement>(decide(failing(Verdict::permanent), 0, round_policy)));
 }
 
 TEST(Round, AnUnmentionedRequestPaysOnlyWhenTheBatchRan) {

@@ -7,12 +7,12 @@
 namespace batchd {
 namespace {
 
-const LineTarget target{"/chat/completions", "my-deployment", 200'000'000};
+const LineTarget line_target{"/chat/completions", "my-deployment", 200'000'000};
 const CustomId id{RequestId{42}, 1};
 
 std::string line_of(std::string_view body) {
   std::string out;
-  const auto rejection = append_request_line(out, id, target, body);
+  const auto rejection = append_request_line(out, id, line_target, body);
   return rejection ? "rejected: " + rejection->code : out;
 }
 
@@ -68,7 +68,7 @@ TEST(RequestLine, RefusesStreamingButNotItsAbsence) {
 }
 
 TEST(RequestLine, RefusesALineLargerThanAFileAndLeavesTheOutputAlone) {
-  LineTarget small = target;
+  LineTarget small = line_target;
   std::string out = "before\n";
   ASSERT_FALSE(append_request_line(out, id, small, "{}"));
   small.max_bytes = static_cast<Bytes>(out.size() - 7);
@@ -86,8 +86,9 @@ TEST(RequestLine, NeverAddsMoreThanThePlannedOverhead) {
   const CustomId longest{RequestId{INT64_MAX}, 999'999};
   for (const char* body : {"{}", "{\"model\":\"\"}", "{\"x\":1}"}) {
     std::string out;
-    ASSERT_FALSE(append_request_line(out, longest, target, body));
-    EXPECT_LE(static_cast<Bytes>(out.size()), static_cast<Bytes>(std::string_view(body).size()) + line_overhead(target)) << out;
+    ASSERT_FALSE(append_request_line(out, longest, line_target, body));
+    EXPECT_LE(static_cast<Bytes>(out.size()), static_cast<Bytes>(std::string_view(body).size()) + line_overhead(line_target))
+        << out;
   }
 }
 

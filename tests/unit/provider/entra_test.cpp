@@ -21,12 +21,12 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-std::string reply(int status, const std::string& body) {
+std::string entra_reply(int status, const std::string& body) {
   return "HTTP/1.1 " + std::to_string(status) +
          " X\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-const std::string granted = reply(200, R"({"token_type":"Bearer","expires_in":3599,"access_token":"the-token"})");
+const std::string granted = entra_reply(200, R"({"token_type":"Bearer","expires_in":3599,"access_token":"the-token"})");
 
 class EntraTest : public ::testing::Test {
  protected:
@@ -123,7 +123,7 @@ TEST_F(EntraTest, AFileThatIsMissingForAMomentIsWorthAnotherTry) {
 }
 
 TEST_F(EntraTest, ARefusalSaysWhoRefusedAndWhyButNotTheSecret) {
-  answer(reply(
+  answer(entra_reply(
       401,
       R"({"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: Invalid client secret hush-hush"})"));
   auto source = login({LoginProof::Kind::secret, {}, Secret("hush-hush")});
@@ -151,7 +151,7 @@ TEST_F(EntraTest, ARedirectIsNotFollowedAndABrokenConnectionPasses) {
 }
 
 TEST_F(EntraTest, AMachinesIdentityIsAskedAsItsEndpointWants) {
-  answer(reply(
+  answer(entra_reply(
       200,
       R"({"access_token":"the-token","refresh_token":"","expires_in":"3599","expires_on":"1506484173","not_before":"1506480273"})"));
   MachineIdentity plain({*parse_endpoint(url()), "https://cognitiveservices.azure.com", ""}, {});
@@ -171,7 +171,7 @@ TEST_F(EntraTest, AMachinesIdentityIsAskedAsItsEndpointWants) {
 
 TEST_F(EntraTest, TheMachinesOwnEndpointIsTheLinkLocalOne) {
   EXPECT_EQ(machine_identity_endpoint(), (Endpoint{"http", "169.254.169.254", "80", ""}));
-  answer(reply(410, ""));
+  answer(entra_reply(410, ""));
   MachineIdentity source({*parse_endpoint(url()), "r", ""}, {});
   const TokenResult none = fetch(source);
   ASSERT_FALSE(none);
