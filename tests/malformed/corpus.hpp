@@ -35,7 +35,8 @@ std::vector<std::string> malformed_kinds();
 /// What stands before the first `:` or `,` of a verdict: the word that the file's head explains.
 std::string_view verdict_word(std::string_view verdict);
 
-/// Fails, at its line in the file, for each case whose verdict `judge` does not share.
+/// Fails, at its line in the file, for each case whose verdict `judge` does not share. BATCHD_MALFORMED_LARGEST, in bytes: larger
+/// inputs are left out and counted aloud, for builds in which giants take minutes.
 void expect_verdicts(const std::string& kind, const std::function<std::string(const MalformedCase&)>& judge);
 
 }  // namespace batchd::testing

@@ -5,7 +5,7 @@
 namespace batchd::simulation {
 namespace {
 
-constexpr Time never = Time::max();
+constexpr Time end_of_time = Time::max();
 
 }  // namespace
 
@@ -21,7 +21,7 @@ void World::at(Time when, std::function<void()> action) {
 
 void World::add(Time when, Wait& wait) {
   const Owner& owner = *wait.owner_;
-  wait.key_ = key(owner.dead ? never : std::max(when, owner.paused_until));
+  wait.key_ = key(owner.dead ? end_of_time : std::max(when, owner.paused_until));
   const auto sooner = [&wait](const Waiting& one) { return one.key < wait.key_; };
   // Most waits are short: from the end it is a few steps.
   waiting_.insert(std::find_if_not(waiting_.rbegin(), waiting_.rend(), sooner).base(), {wait.key_, &wait});
@@ -37,7 +37,7 @@ bool World::step() {
     ready_.run();
     return true;
   }
-  if (waiting_.empty() || waiting_.back().key.when == never) return false;
+  if (waiting_.empty() || waiting_.back().key.when == end_of_time) return false;
   Wait& wait = *waiting_.back().wait;
   waiting_.pop_back();
   now_ = wait.key_.when;
@@ -72,7 +72,7 @@ std::vector<World::Wait*> World::take(const Owner& owner, Time last) {
 
 void World::kill(Owner& owner) {
   owner.dead = true;
-  for (Wait* const wait : take(owner, never)) wait->sleeper_.reset();
+  for (Wait* const wait : take(owner, end_of_time)) wait->sleeper_.reset();
   ready_.run();
 }
 
