@@ -54,9 +54,10 @@ std::optional<std::string> repetition(std::string_view text) {
   if (*at == 'M') count <<= 20, ++at;
   if (*at != '*') return std::nullopt;
   const std::string piece = expanded({at + 1, static_cast<std::size_t>(end - at - 1)});
-  std::string out;
-  out.reserve(count * piece.size());
-  for (std::size_t i = 0; i < count; ++i) out += piece;
+  const std::size_t size = count * piece.size();
+  std::string out = piece.substr(0, size);
+  out.reserve(size);
+  while (out.size() < size) out.append(out, 0, size - out.size());  // twice as long each time: giants are many bytes
   return out;
 }
 
