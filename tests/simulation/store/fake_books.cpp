@@ -20,15 +20,8 @@ std::optional<Id> remote_id(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(Id{text});
 }
 
-bool announces(const Shard& before, const Shard& after) {
-  return !before.intent && after.intent;
-}
-
-bool is_found(const Shard& before, const Shard& after) {
-  return after.state == ShardState::submitted && before.state != ShardState::submitted && !before.intent;
-}
-
-StrayRow* find_stray(std::vector<StrayRow>& strays, std::string_view provider, const BatchId& batch) {
+template <class Strays>
+auto* find_stray(Strays& strays, std::string_view provider, const BatchId& batch) {
   const auto at = std::find_if(strays.begin(), strays.end(),
                                [&](const StrayRow& row) { return row.stray.batch == batch && row.provider == provider; });
   return at == strays.end() ? nullptr : &*at;
@@ -44,6 +37,14 @@ void first_time(std::optional<Instant>& at, bool happened, Instant now) {
 }
 
 }  // namespace
+
+bool announces(const Shard& before, const Shard& after) {
+  return !before.intent && after.intent;
+}
+
+bool was_found(const Shard& before, const Shard& after) {
+  return after.state == ShardState::submitted && before.state != ShardState::submitted && !before.intent;
+}
 
 void FakeDatabase::check_books(const Shard& before, const Shard& after) const {
   if (!announces(before, after)) return;
@@ -62,17 +63,7 @@ void FakeDatabase::keep_books(const Shard& before, const Shard& after) {
     row.announced_at = now;
     submissions_.insert_or_assign({after.id, after.attempt}, std::move(row));
   }
-  if (is_found(before, after)) {
-    const auto [row, is_new] = submissions_.try_emplace({after.id, after.found_attempt});
-    if (is_new) {
-      row->second.provider = after.provider;
-      row->second.input_file = text_of(after.input_file);
-      row->second.announced_at = now;
-    }
-    row->second.answer = PostAnswer::created;
-    row->second.answered_at = now;
-    row->second.batch = text_of(after.batch);
-  }
+  if (was_found(before, after)) book_found({after.id, after.found_attempt}, after.provider, *after.input_file, *after.batch, now);
   if (!before.intent || after.intent) return;
   const auto row = submissions_.find({before.id, before.attempt});
   if (row == submissions_.end()) return;
@@ -81,6 +72,16 @@ void FakeDatabase::keep_books(const Shard& before, const Shard& after) {
   row->second.answer = created ? PostAnswer::created : fenced ? PostAnswer::fenced : PostAnswer::not_created;
   row->second.answered_at = now;
   row->second.batch = created ? text_of(after.batch) : std::string();
+}
+
+void FakeDatabase::book_found(std::pair<ShardId, int> post, const std::string& provider, const FileId& input_file,
+                              const BatchId& batch, Instant now) {
+  const auto [row, is_new] = submissions_.try_emplace(post);
+  SubmissionRow& sent = row->second;
+  if (is_new) sent = {provider, input_file.value, now, PostAnswer::created, {}, {}};
+  sent.answer = PostAnswer::created;
+  sent.answered_at = now;
+  sent.batch = batch.value;
 }
 
 const std::pair<const std::pair<ShardId, int>, SubmissionRow>* FakeDatabase::sent_with(std::string_view provider,
@@ -125,8 +126,7 @@ BookEntry FakeDatabase::look_up(std::string_view provider, const Claim& claim) c
   const ShardRow* row = find_shard(key.first);
   if (row != nullptr && row->shard.provider != provider) row = nullptr;
   entry.retired = row == nullptr && key.first.value <= instance_.retired_through;
-  entry.recorded = find_stray(const_cast<std::vector<StrayRow>&>(strays_), provider, claim.batch) != nullptr ||
-                   holder_of(provider, claim.batch) != nullptr;
+  entry.recorded = find_stray(strays_, provider, claim.batch) != nullptr || holder_of(provider, claim.batch) != nullptr;
   const auto sent = submissions_.find(key);
   if (sent != submissions_.end() && sent->second.provider == provider) {
     entry.announced = true;

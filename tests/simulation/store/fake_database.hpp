@@ -189,7 +189,6 @@ class FakeDatabase {
 
   // The rows themselves, for who wants to see more.
   const std::vector<RequestRow>& request_rows() const { return requests_; }
-  const FlowRow& flow_row(const RequestRow& row) const { return flows_[row.flow]; }
   const std::vector<ShardRow>& live_shard_rows() const { return live_; }
   const std::vector<ShardRow>& closed_shard_rows() const { return closed_; }
   const std::vector<StrayRow>& stray_rows() const { return strays_; }
@@ -198,7 +197,6 @@ class FakeDatabase {
   const std::map<std::string, std::optional<Term>, std::less<>>& role_rows() const { return roles_; }
   const std::set<RequestId>& wishes() const { return wishes_; }
   const std::set<std::string, std::less<>>& pauses() const { return pauses_; }
-  const InstanceRow& instance_row() const { return instance_; }
   /// The first thing that is wrong with the data, as a sentence; "" when nothing is. Looks at every row.
   std::string check() const;
 
@@ -284,6 +282,9 @@ class FakeDatabase {
   void write(ShardRow& row, const Shard& after, bool keep_lease);
   void check_books(const Shard& before, const Shard& after) const;
   void keep_books(const Shard& before, const Shard& after);
+  /// A batch that turned up is the answer to that POST, announced or not.
+  void book_found(std::pair<ShardId, int> post, const std::string& provider, const FileId& input_file, const BatchId& batch,
+                  Instant now);
   const std::pair<const std::pair<ShardId, int>, SubmissionRow>* sent_with(std::string_view provider, const Claim& claim) const;
   const ShardRow* uploaded_as(std::string_view provider, const Claim& claim) const;
   bool may_judge_files(std::string_view provider) const;
@@ -297,7 +298,9 @@ class FakeDatabase {
 
   std::string check_requests() const;
   std::string check_shards() const;
-  std::string check_counters() const;
+  std::string check_flows() const;
+  std::string check_jobs() const;
+  std::string check_totals() const;
 
   std::shared_ptr<FakeServer> server_;
 
@@ -333,6 +336,10 @@ class FakeDatabase {
 
 /// Adds the rows of shard_member that hold these requests of a flow.
 void append_chunks(std::vector<MemberChunk>& chunks, FlowId flow, std::vector<RequestId> ids);
+/// A POST of the shard is about to go out.
+bool announces(const Shard& before, const Shard& after);
+/// A batch that turned up becomes the shard's without a POST.
+bool was_found(const Shard& before, const Shard& after);
 /// Rounded as PostgreSQL does when it makes a bigint of `1000 * extract(epoch FROM …)`.
 Milliseconds to_milliseconds(Instant span);
 /// How many bits of a stored bitmap are set.

@@ -83,13 +83,7 @@ std::optional<BoundShard> FakeDatabase::bind_found(Term term, const FoundBatch& 
   }
   row.members = Members(std::move(chunks));
   note_lines(found.lines, row.members);
-  if (is_given) {
-    SubmissionRow& sent = submissions_[{row.shard.id, found.attempt}];
-    if (sent.provider.empty()) sent = {found.provider, found.input_file.value, row.created_at, PostAnswer::created, {}, {}};
-    sent.answer = PostAnswer::created;
-    sent.answered_at = row.created_at;
-    sent.batch = found.batch.value;
-  }
+  if (is_given) book_found({row.shard.id, found.attempt}, found.provider, found.input_file, found.batch, row.created_at);
   if (wishes_in(row) > 0) row.wished_at = server_->clock();
   const ShardRow& made = insert_shard(std::move(row));
   return BoundShard{made.shard.id, made.shard.requests};

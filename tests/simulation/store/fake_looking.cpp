@@ -59,13 +59,7 @@ std::vector<DeploymentLoad> FakeDatabase::deployments() const {
 StoreGauges FakeDatabase::gauges() const {
   StoreGauges gauges;
   Counts total = total_;
-  for (const DeltaRow& delta : deltas_) {
-    total.accepted += delta.counts.accepted;
-    total.queued += delta.counts.queued;
-    total.returned += delta.counts.returned;
-    total.in_flight += delta.counts.in_flight;
-    for (std::size_t i = 0; i < 4; ++i) total.outcomes[i] += delta.counts.outcomes[i];
-  }
+  for (const DeltaRow& delta : deltas_) total.add(delta.counts);
   gauges.accepted = total.accepted;
   gauges.queued = total.queued + total.returned;
   gauges.in_flight = total.in_flight;

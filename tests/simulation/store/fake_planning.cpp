@@ -68,12 +68,8 @@ void append_chunks(std::vector<MemberChunk>& chunks, FlowId flow, std::vector<Re
 }
 
 bool FakeDatabase::may_plan(Term term, const PlanOrder& order, std::int64_t confirmed) const {
+  if (!holds_plan(term)) return false;
   const ReplicaRow* const replica = find_replica(term);
-  if (!without(Mutant::term_check)) {
-    if (replica == nullptr) return false;
-    const auto role = roles_.find("plan");
-    if (role == roles_.end() || role->second != term) return false;
-  }
   if (replica != nullptr && replica->beats < confirmed && !without(Mutant::beats_of_writes)) return false;
   const DeploymentRow* const deployment = find_deployment(order.deployment);
   return deployment != nullptr && deployment->configured && takes_work(deployment->provider);

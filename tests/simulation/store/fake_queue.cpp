@@ -43,17 +43,6 @@ struct Gathered {
   bool any = false;
 };
 
-void add(Counts& to, const Counts& counts) {
-  to.accepted += counts.accepted;
-  to.queued += counts.queued;
-  to.queued_bytes += counts.queued_bytes;
-  to.returned += counts.returned;
-  to.in_flight += counts.in_flight;
-  for (std::size_t i = 0; i < 4; ++i) to.outcomes[i] += counts.outcomes[i];
-  to.input += counts.input;
-  to.output += counts.output;
-}
-
 void roll_into(JobRow& job, const DeltaRow& delta, bool is_new) {
   const Counts& counts = delta.counts;
   job.accepted += counts.accepted;
@@ -168,9 +157,9 @@ void FakeDatabase::fold() {
   for (const DeltaRow& delta : deltas_) {
     Gathered& of_flow = gathered[delta.flow];
     of_flow.any = true;
-    add(of_flow.counts, delta.counts);
+    of_flow.counts.add(delta.counts);
     if (delta.counts.queued > 0) of_flow.first_queued = std::min(of_flow.first_queued.value_or(delta.at), delta.at);
-    add(total_, delta.counts);
+    total_.add(delta.counts);
     const auto [job, is_new] = job_counts_.try_emplace(flows_[delta.flow].job);
     roll_into(job->second, delta, is_new);
   }

@@ -32,11 +32,6 @@ bool is_over(ShardState state) {
   return state == ShardState::finished || state == ShardState::merged || state == ShardState::closed;
 }
 
-/// A batch that turned up becomes the shard's without a POST.
-bool was_found(const Shard& before, const Shard& after) {
-  return after.state == ShardState::submitted && before.state != ShardState::submitted && !before.intent;
-}
-
 }  // namespace
 
 bool FakeDatabase::is_free(const std::optional<Term>& owner, Term term) const {
@@ -184,15 +179,15 @@ void FakeDatabase::write(ShardRow& row, const Shard& after, bool keep_lease) {
 Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, bool keep_lease, std::int64_t confirmed) {
   Saved saved;
   ReplicaRow* const replica = find_replica(term);
-  const bool announces = after.intent && !before.intent;
   const bool merges = after.state == ShardState::merged && before.state != ShardState::merged;
-  if (announces || merges) {
+  const bool is_beat = merges || announces(before, after);
+  if (is_beat) {
     const bool remembers = replica != nullptr && (replica->beats >= confirmed || without(Mutant::beats_of_writes));
     if (!remembers && !without(Mutant::term_check)) return saved;
     saved.beats = replica != nullptr ? replica->beats + 1 : confirmed;
   }
   const auto count_beat = [&] {
-    if ((announces || merges) && replica != nullptr) ++replica->beats;
+    if (is_beat && replica != nullptr) ++replica->beats;
   };
   ShardRow* const row = find_live(before.id);
   if (row == nullptr || !is_expected(*row, term, before)) {

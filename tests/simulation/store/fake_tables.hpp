@@ -60,6 +60,16 @@ struct Counts {
   Tokens input = 0, output = 0;
 
   std::int64_t settled() const { return outcomes[0] + outcomes[1] + outcomes[2] + outcomes[3]; }
+  void add(const Counts& other) {
+    accepted += other.accepted;
+    queued += other.queued;
+    queued_bytes += other.queued_bytes;
+    returned += other.returned;
+    in_flight += other.in_flight;
+    for (std::size_t i = 0; i < 4; ++i) outcomes[i] += other.outcomes[i];
+    input += other.input;
+    output += other.output;
+  }
 };
 
 struct DeltaRow {
