@@ -18,7 +18,8 @@ namespace batchd::simulation {
 /// What a campaign adds up, to show that its schedules met what they were made for.
 struct Tally {
   std::int64_t requests = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0;
-  std::int64_t batches = 0, billed = 0, duplicates = 0;  ///< duplicates: batches that ran beside another of the same requests
+  std::int64_t batches = 0, billed = 0;
+  std::int64_t duplicates = 0;  ///< runs of requests that had been answered and paid for
   std::int64_t deaths = 0, restores = 0;
   void add(const Tally& other);
 };
@@ -39,8 +40,9 @@ class Oracle {
     if (!loss_accepted_) loss_accepted_ = now;
   }
 
-  /// The whole of a batch's answers was handed out, and: nobody will read those of a duplicate any more.
+  /// The whole of a batch's answers was handed out.
   void answers_read(std::size_t cloud, std::size_t batch);
+  /// Nobody will read the answers of this duplicate any more.
   void stray_used(const BatchId& batch);
 
   /// While the schedule runs: what must hold at any time. "" when it does.

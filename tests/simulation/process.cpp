@@ -11,12 +11,6 @@
 
 namespace batchd::simulation {
 
-namespace {
-
-constexpr Time forever = Time::max();
-
-}  // namespace
-
 Process::Process(World& world, Dice dice, Trace& trace, std::string name, double clock_rate)
     : world_(world), dice_(dice), trace_(trace), name_(std::move(name)), rate_(clock_rate) {}
 
@@ -53,7 +47,7 @@ Task<void> Process::meet() {
   World::Wait wait;
   if (kill_in_ > 0 && --kill_in_ == 0) {
     world_.at(world_.now(), [this] { kill(); });
-    co_await until(forever, wait);
+    co_await until(Time::max(), wait);
   }
   if (pause_in_ > 0 && --pause_in_ == 0) {
     pause(pause_for_);

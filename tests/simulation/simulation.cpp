@@ -8,7 +8,7 @@
 namespace batchd::simulation {
 namespace {
 
-/// How often it is looked whether everything has come to its end, and how long it must have.
+/// How often it is looked whether everything has come to its end.
 constexpr Milliseconds look_interval{1'000};
 /// After the calm a person looks at what is lost, now and then.
 constexpr Milliseconds person_interval{60'000};
@@ -264,7 +264,6 @@ void Simulation::calm() {
 bool Simulation::is_over() {
   if (!calm_ || database_.unsettled() > 0) return false;
   for (const auto& cloud : clouds_) {
-    cloud->ledger();
     if (cloud->living() > 0) return false;
   }
   return oracle_.unfinished().empty();

@@ -37,7 +37,6 @@ class Simulation {
 
   // For scenarios that are written by hand.
   World& world() { return world_; }
-  FakeDatabase& database() { return database_; }
   void enqueue(const NewRequest& request);
   FakeCloud& cloud(std::size_t provider) { return *clouds_.at(provider); }
 

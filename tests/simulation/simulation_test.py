@@ -11,7 +11,8 @@ SIMULATION = os.environ["BATCHD_SIMULATION"]
 MUTANTS = os.environ["BATCHD_MUTANTS"]
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "10000"))
 MUTANT_SEEDS = 5000
-MUTANT_FIRST = {"term-check": 14001, "ended-terms": 5001, "beats-of-writes": 5001}  # where the seeds begin, for guards that schedules want seldom
+# Where the seeds begin, for guards that schedules want seldom.
+MUTANT_FIRST = {"term-check": 14001, "ended-terms": 5001, "beats-of-writes": 5001}
 
 
 def run(program, *arguments):
@@ -57,7 +58,8 @@ class Mutants(unittest.TestCase):
         self.assertGreaterEqual(len(names), 10)
         alive = []
         for name in names:
-            code, said = run(MUTANTS, "--mutant", name, "--first", MUTANT_FIRST.get(name, 1), "--count", MUTANT_SEEDS, "--until-killed")
+            first = MUTANT_FIRST.get(name, 1)
+            code, said = run(MUTANTS, "--mutant", name, "--first", first, "--count", MUTANT_SEEDS, "--until-killed")
             killed = re.search(r"seed (\d+): (.*)", said)
             print(f"{name:20} " + (f"seed {killed.group(1)}: {killed.group(2)}" if killed else "ALIVE"), flush=True)
             if code != 1 or not killed:

@@ -15,7 +15,6 @@ class Trace {
   /// Without `out` nothing is written and next to nothing spent.
   Trace(const World& world, std::ostream* out) : world_(world), out_(out) {}
 
-  bool on() const { return out_ != nullptr; }
   void note(std::string_view who, std::string_view what) {
     if (out_) write(who, what);
   }

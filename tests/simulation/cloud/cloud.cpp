@@ -43,7 +43,6 @@ void FakeCloud::note(Trespass what, const std::string& object) {
 }
 
 std::optional<ProviderError> FakeCloud::at_the_door(bool is_create) {
-  ++ledger_.calls;
   settle();
   const bool begins = now() >= outage_.until && strikes(CloudFault::account_outage);
   if (begins) {
@@ -85,7 +84,7 @@ void FakeCloud::calm() {
   }
   for (CloudBatch& batch : batches_) {
     if (batch.vanishes > now()) batch.vanishes = never;
-    BatchEntry& entry = ledger_.batches[static_cast<std::size_t>(&batch - batches_.data())];
+    BatchEntry& entry = entry_of(batch);
     if (entry.lost_from > now()) entry.lost_from = never;
     batch.output_taken = batch.output_unseen = batch.cancel_ignored = batch.input_needed = false;
   }
@@ -147,9 +146,8 @@ void FakeCloud::delete_by_hand(const FileId& id) {
   CloudFile* file = files_.find(id);
   if (!file) return;
   lose(*file);
-  for (BatchEntry& entry : ledger_.batches) {
-    const CloudBatch& batch = batches_[static_cast<std::size_t>(&entry - ledger_.batches.data())];
-    if (batch.shown.output_file_id == id) entry.lost_from = std::min(entry.lost_from, now());
+  for (const CloudBatch& batch : batches_) {
+    if (batch.shown.output_file_id == id) entry_of(batch).lost_from = std::min(entry_of(batch).lost_from, now());
   }
 }
 
@@ -158,13 +156,18 @@ void FakeCloud::vanish(const BatchId& id) {
   CloudBatch* batch = find(id);
   if (!batch) return;
   batch->vanishes = now();
-  BatchEntry& entry = ledger_.batches[static_cast<std::size_t>(batch - batches_.data())];
+  BatchEntry& entry = entry_of(*batch);
   entry.lost_from = std::min(entry.lost_from, now());
 }
 
 const Ledger& FakeCloud::ledger() {
   settle();
   return ledger_;
+}
+
+std::size_t FakeCloud::living() {
+  settle();
+  return live_.size();
 }
 
 bool FakeCloud::readable(const LineRun& run) const {

@@ -68,7 +68,7 @@ class FakeCloud {
   /// Whether the answer of a run could still be downloaded now.
   bool readable(const LineRun& run) const;
   /// Batches of ours that are not over.
-  std::size_t living() const { return live_.size(); }
+  std::size_t living();
   /// Files that are there, ours or all.
   std::size_t files(bool ours_only = true) const;
   /// How often a fault has struck.
@@ -113,6 +113,8 @@ class FakeCloud {
   std::optional<ProviderError> refusal_of(const NewBatch& order, const CloudFile* file);
   std::size_t enter(const NewBatch& order, const CloudFile& file);
   CloudBatch* find(const BatchId& id);
+  BatchEntry& entry_of(const CloudBatch& batch) { return ledger_.batches[index_of(batch)]; }
+  std::size_t index_of(const CloudBatch& batch) const { return static_cast<std::size_t>(&batch - batches_.data()); }
   Batch seen(const CloudBatch& batch);
   ProviderResult<Batch> cancel(CloudBatch& batch, Milliseconds at);
 

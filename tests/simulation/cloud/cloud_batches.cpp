@@ -11,15 +11,6 @@ ProviderError no_such_batch() {
   return {ErrorKind::not_found, 404, "not_found", "no such batch", {}};
 }
 
-/// The number at the end of an id; nothing when it does not begin with `prefix`.
-std::optional<std::size_t> number_of(std::string_view id, std::string_view prefix) {
-  if (!id.starts_with(prefix)) return std::nullopt;
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(id.data() + prefix.size(), id.data() + id.size(), number);
-  if (error != std::errc{} || end != id.data() + id.size()) return std::nullopt;
-  return number;
-}
-
 template <class Number>
 Number number_in(const std::map<std::string, std::string>& metadata, const char* key) {
   const auto found = metadata.find(key);

@@ -151,7 +151,7 @@ void FakeCloud::finish(std::size_t index) {
 
 FileId FakeCloud::publish(const CloudBatch& batch, std::string& text, bool answers) {
   CloudFile file;
-  if (answers) file.answers_of = static_cast<std::size_t>(&batch - batches_.data());
+  if (answers) file.answers_of = index_of(batch);
   file.shown.filename = batch.shown.id.value + (answers ? "_output.jsonl" : "_error.jsonl");
   file.shown.purpose = "batch_output";
   file.shown.bytes = static_cast<Bytes>(text.size());
@@ -193,7 +193,6 @@ void FakeCloud::run_line(std::size_t index, const InputLine& line) {
   run.batch = index;
   run.id = line.id;
   run.prompt = line.prompt;
-  run.at = batch.ran;
   if (!fail_line(batch, line, run)) answer_line(batch, line, run);
   run.billed = run.status == 200;
   ++(run.billed ? batch.counts.completed : batch.counts.failed);

@@ -14,6 +14,10 @@ ProviderError not_sent(const char* code, const char* message) {
   return {ErrorKind::not_sent, 0, code, message, {}};
 }
 
+ProviderError no_answer() {
+  return {ErrorKind::unknown, 0, "", "no answer came", {}};
+}
+
 /// By system calls: streams cost more than all else in an upload.
 std::string read_file(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -50,11 +54,11 @@ Task<ProviderResult<T>> FakeProvider::call(const char* verb, Effect effect) {
   if (there == Passage::lost) {
     std::function<void()> late = [effect]() mutable { effect(); };
     wire_.arrives_late(verb, std::move(late));
-    co_return ProviderError{ErrorKind::unknown, 0, "", "no answer came", {}};
+    co_return no_answer();
   }
   ProviderResult<T> result = effect();
   const Passage back = co_await wire_.back(verb);
-  if (back == Passage::lost) co_return ProviderError{ErrorKind::unknown, 0, "", "no answer came", {}};
+  if (back == Passage::lost) co_return no_answer();
   co_return result;
 }
 
@@ -95,12 +99,12 @@ Task<ProviderResult<Bytes>> FakeProvider::download(const FileId& id, const ByteS
   if (may_call_ && !may_call_()) co_return not_sent("lease_expired", "not sent: the lease had run out");
   const Passage there = co_await wire_.there("download");
   if (there == Passage::refused) co_return not_sent("", "connection refused");
-  if (there == Passage::lost) co_return ProviderError{ErrorKind::unknown, 0, "", "no answer came", {}};
+  if (there == Passage::lost) co_return no_answer();
   const ProviderResult<Download> found = cloud_.download(id);
   const Passage back = co_await wire_.back("download");
   if (found.has_error()) {
     if (back == Passage::through) co_return found.error();
-    co_return ProviderError{ErrorKind::unknown, 0, "", "no answer came", {}};
+    co_return no_answer();
   }
   const bool cut = found->cut || back != Passage::through;
   std::string_view left(found->content->data(), back == Passage::through ? found->size : found->size / 2);

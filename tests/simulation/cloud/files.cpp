@@ -124,6 +124,14 @@ Input read_input(std::string_view text) {
   return reader.finish();
 }
 
+std::optional<std::size_t> number_of(std::string_view id, std::string_view prefix) {
+  if (!id.starts_with(prefix)) return std::nullopt;
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(id.data() + prefix.size(), id.data() + id.size(), number);
+  if (error != std::errc{} || end != id.data() + id.size()) return std::nullopt;
+  return number;
+}
+
 const char* CloudFile::status(Milliseconds now) const {
   if (now >= processed_from) return end;
   return now >= running_from ? "running" : "pending";
@@ -136,12 +144,8 @@ CloudFile& Files::add(CloudFile file, Milliseconds created, Milliseconds skew) {
 }
 
 CloudFile* Files::find(const FileId& id) {
-  const std::string& text = id.value;
-  if (!text.starts_with(prefix_)) return nullptr;
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(text.data() + prefix_.size(), text.data() + text.size(), number);
-  if (error != std::errc{} || number >= files_.size() || files_[number].shown.id != id) return nullptr;
-  return &files_[number];
+  const auto number = number_of(id.value, prefix_);
+  return number && *number < files_.size() && files_[*number].shown.id == id ? &files_[*number] : nullptr;
 }
 
 }  // namespace batchd::simulation

@@ -39,6 +39,9 @@ struct Input {
 /// Lines are judged as a provider does; `errors` names the lines that it would not take.
 Input read_input(std::string_view text);
 
+/// The number at the end of an id; nothing when it is not `prefix` and a number.
+std::optional<std::size_t> number_of(std::string_view id, std::string_view prefix);
+
 struct CloudFile {
   RemoteFile shown;  ///< its status is worked out when it is asked for
   std::shared_ptr<const std::string> content;

@@ -19,10 +19,9 @@ struct LineRun {
   std::size_t batch = 0;  ///< its BatchEntry
   CustomId id;
   std::uint64_t prompt = 0;  ///< prompt_hash of the body
-  Milliseconds at{0};
-  int status = 0;        ///< of the answer; 0: none
-  bool billed = false;   ///< answered with 200: it costs money
-  bool written = false;  ///< an answer to be read stands in a result file, whatever became of that file
+  int status = 0;            ///< of the answer; 0: none
+  bool billed = false;       ///< answered with 200: it costs money
+  bool written = false;      ///< an answer to be read stands in a result file, whatever became of that file
 };
 
 /// One batch that was accepted.
@@ -88,7 +87,6 @@ struct Ledger {
   std::map<PostKey, int> posts;  ///< accepted POSTs that carried our kind of metadata
   std::vector<Violation> violations;
   std::map<std::string, Enqueued> deployments;
-  int calls = 0;
   int posts_refused = 0;
 
   std::int64_t billed() const;
