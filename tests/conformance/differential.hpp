@@ -55,7 +55,6 @@ struct Side {
   T wait(Task<T> task) {
     return harness->wait(std::move(task));
   }
-  void wait(Task<void> task) { harness->wait(std::move(task)); }
 
   std::unique_ptr<StoreHarness> harness;
   Names<RequestId> requests;
@@ -118,6 +117,14 @@ struct Step {
   std::string what;
   std::function<std::string(Side&)> act;
 };
+/// A step that has nothing to tell.
+template <class Act>
+Step silent_step(std::string what, Act act) {
+  return {std::move(what), [act](Side& side) {
+            act(side);
+            return std::string();
+          }};
+}
 
 /// What a schedule has done so far that is the same on both sides.
 struct Plot {
@@ -136,7 +143,7 @@ Step draw(Plot& plot, const Side& side);
 // Parts of draw(), each with steps of one kind (differential_*.cpp).
 Step draw_order(Plot& plot, const Side& side);
 Step draw_upkeep(Plot& plot, const Side& side);
-Step draw_history(Plot& plot, const Side& side);
+Step draw_history(Plot& plot);
 Step draw_recovery(Plot& plot);
 Step draw_planning(Plot& plot, const Side& side);
 Step draw_shard(Plot& plot, const Side& side);

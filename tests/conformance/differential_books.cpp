@@ -114,6 +114,25 @@ std::string note(Side& s, std::size_t term, const std::string& provider, std::ui
   return told;
 }
 
+Step pause(simulation::Dice& dice, std::size_t term, std::uint64_t roll) {
+  const std::string deployment = dice.pick(std::vector<std::string>{"d1", "d2"});
+  const Milliseconds duration = roll % 8 == 0 ? Milliseconds{0} : minutes_and_a_half(static_cast<std::int64_t>(roll % 4));
+  const std::string reason = roll % 2 == 0 ? "account" : "quota";
+  return silent_step(
+      "t" + std::to_string(term) + " pauses " + deployment + " for " + std::to_string(duration.count() / 1000) + "s, " + reason,
+      [=](Side& s) {
+        s.wait(s.store_of(term).pause_deployment(s.terms.at(term), deployment, reason, duration, minutes_and_a_half(9)));
+      });
+}
+
+std::string retry_account(Side& s, const std::string& provider) {
+  auto lifted = s.wait(s.store_of(0).retry_account(provider));
+  std::sort(lifted.begin(), lifted.end());
+  std::string told;
+  for (const std::string& deployment : lifted) told += deployment + " ";
+  return told;
+}
+
 std::string look(Side& s, const std::string& provider) {
   Store& store = s.store_of(0);
   std::string told = tell(s, s.wait(store.gauges()));
@@ -155,34 +174,17 @@ Step draw_books(Plot& plot, const Side& side) {
     case 8:
     case 9:
       return {who + " notes what " + provider + " says", [=](Side& s) { return note(s, term, provider, roll); }};
-    case 10: {
-      const std::string deployment = dice.pick(std::vector<std::string>{"d1", "d2"});
-      const Milliseconds duration = roll % 8 == 0 ? Milliseconds{0} : minutes_and_a_half(static_cast<std::int64_t>(roll % 4));
-      const std::string reason = roll % 2 == 0 ? "account" : "quota";
-      return {who + " pauses " + deployment + " for " + std::to_string(duration.count() / 1000) + "s, " + reason, [=](Side& s) {
-                s.wait(s.store_of(term).pause_deployment(s.terms.at(term), deployment, reason, duration, minutes_and_a_half(9)));
-                return std::string();
-              }};
-    }
+    case 10:
+      return pause(dice, term, roll);
     case 11:
-      return {"another credential for " + provider, [=](Side& s) {
-                auto lifted = s.wait(s.store_of(0).retry_account(provider));
-                std::sort(lifted.begin(), lifted.end());
-                std::string told;
-                for (const std::string& deployment : lifted) told += deployment + " ";
-                return told;
-              }};
+      return {"another credential for " + provider, [=](Side& s) { return retry_account(s, provider); }};
     case 12:
       if (chance(dice, 20)) {
-        return {"skip some numbers", [=](Side& s) {
-                  s.wait(s.store_of(0).skip_shards(ShardId{1000 + static_cast<std::int64_t>(roll % 5) * 1000}));
-                  return std::string();
-                }};
+        const ShardId through{1000 + static_cast<std::int64_t>(roll % 5) * 1000};
+        return silent_step("skip some numbers", [=](Side& s) { s.wait(s.store_of(0).skip_shards(through)); });
       }
-      return {provider + " takes no more files", [=](Side& s) {
-                s.wait(s.store_of(0).file_ceiling_reached(provider));
-                return std::string();
-              }};
+      return silent_step(provider + " takes no more files",
+                         [=](Side& s) { s.wait(s.store_of(0).file_ceiling_reached(provider)); });
     default:
       return {"look around", [=](Side& s) { return look(s, provider); }};
   }

@@ -6,8 +6,6 @@
 namespace batchd::conformance {
 namespace {
 
-using simulation::Dice;
-
 /// Everything of a lane that waits, in an order that both sides know.
 PlanOrder order_for(Side& s, const Lane& lane, const std::string& deployment, std::uint64_t roll) {
   PlanOrder order;
@@ -43,7 +41,7 @@ std::string read_backlog(Side& s, std::size_t term) {
 Step draw_planning(Plot& plot, const Side& side) {
   auto& dice = plot.dice;
   const std::size_t term = draw_term(dice, side);
-  const std::string who = "t" + std::to_string(static_cast<std::int64_t>(term));
+  const std::string who = "t" + std::to_string(term);
   const std::uint64_t roll = dice.next();
   switch (dice.between(std::int64_t{0}, std::int64_t{11})) {
     case 0:

@@ -6,8 +6,6 @@
 namespace batchd::conformance {
 namespace {
 
-using simulation::Dice;
-
 constexpr ShardState states[] = {ShardState::planned, ShardState::uploaded, ShardState::submitted, ShardState::finished,
                                  ShardState::merged};
 
@@ -94,19 +92,19 @@ Step save(Plot& plot, const Side& side) {
   const bool remember = chance(dice, 75);
   const int times = chance(dice, 50) ? 1 : 4;
   const std::string name = std::to_string(plot.steps);
-  return {"save " + std::to_string(static_cast<std::int64_t>(which)) + " x" + std::to_string(times) + (keep ? ", kept" : "") +
-              (remember ? "" : ", forgotten"),
-          [=](Side& s) {
-            std::string told;
-            for (int i = 0; i < times; ++i) {
-              Held* held = find(s, which);
-              // The later ones go the usual way.
-              const std::uint64_t event = i == 0 ? roll : roll / 12 * 12 + 5;
-              if (i > 0 && held->shard.state == ShardState::finished) break;
-              told += save_once(s, *held, event, name + "-" + std::to_string(i), keep || i + 1 < times, remember) + "; ";
-            }
-            return told;
-          }};
+  return {
+      "save " + std::to_string(which) + " x" + std::to_string(times) + (keep ? ", kept" : "") + (remember ? "" : ", forgotten"),
+      [=](Side& s) {
+        std::string told;
+        for (int i = 0; i < times; ++i) {
+          Held* held = find(s, which);
+          // The later ones go the usual way.
+          const std::uint64_t event = i == 0 ? roll : roll / 12 * 12 + 5;
+          if (i > 0 && held->shard.state == ShardState::finished) break;
+          told += save_once(s, *held, event, name + "-" + std::to_string(i), keep || i + 1 < times, remember) + "; ";
+        }
+        return told;
+      }};
 }
 
 Step lease(Plot& plot, const Side& side) {
@@ -115,9 +113,7 @@ Step lease(Plot& plot, const Side& side) {
   const ShardState state = states[one_of(dice, 5)];
   const int most = static_cast<int>(dice.between(std::int64_t{1}, std::int64_t{4}));
   const std::size_t busy = dice.next() % 3 == 0 ? one_of(dice, 4) : 0;
-  return {"t" + std::to_string(static_cast<std::int64_t>(term)) + " leases " + std::to_string(most) + " " +
-              std::string(to_string(state)),
-          [=](Side& s) {
+  return {"t" + std::to_string(term) + " leases " + std::to_string(most) + " " + std::string(to_string(state)), [=](Side& s) {
             std::vector<ShardId> held;
             for (std::size_t i = 0; i < busy && i < s.held.size(); ++i) held.push_back(s.held[s.held.size() - 1 - i].shard.id);
             const auto shards = s.wait(s.store_of(term).lease(s.terms.at(term), state, most, held));
@@ -130,8 +126,7 @@ Step lease_again(Plot& plot, const Side& side) {
   auto& dice = plot.dice;
   const std::size_t which = one_of(dice, side.shards.ids().size());
   const std::size_t term = draw_term(dice, side);
-  return {"t" + std::to_string(static_cast<std::int64_t>(term)) + " leases s" + std::to_string(static_cast<std::int64_t>(which)),
-          [=](Side& s) {
+  return {"t" + std::to_string(term) + " leases s" + std::to_string(which), [=](Side& s) {
             for (const ShardState state : states) {
               const auto shard = s.wait(s.store_of(term).lease_one(s.terms.at(term), s.shards.ids().at(which), state));
               if (!shard) continue;
@@ -168,8 +163,7 @@ SettleChunk chunk_for(Side& s, ShardContents& contents, std::uint64_t roll, std:
     settled.request = id;
     settled.outcome = static_cast<Outcome>(fate / 3 % 4);
     if (fate % 2 == 0) settled.status_code = 200;
-    if (settled.outcome == Outcome::succeeded)
-      settled.response = "{\"n\":" + std::to_string(static_cast<std::int64_t>(fate % 100)) + "}";
+    if (settled.outcome == Outcome::succeeded) settled.response = "{\"n\":" + std::to_string(fate % 100) + "}";
     if (settled.outcome != Outcome::succeeded) settled.error = R"({"code":"x"})";
     if (fate % 4 != 0) settled.usage = Usage{static_cast<Tokens>(fate % 9), static_cast<Tokens>(fate % 11)};
     chunk.settled.push_back(std::move(settled));
@@ -189,7 +183,7 @@ std::string settle_some(Side& s, const Held& held, std::uint64_t roll, bool stal
   return tell(s, held.shard.id) + tell(s, view.contents) + ": " + yes(done);
 }
 
-Step settle(Plot& plot, const Side&) {
+Step settle(Plot& plot) {
   auto& dice = plot.dice;
   const std::size_t which = static_cast<std::size_t>(dice.next() % 1000);
   const std::uint64_t roll = dice.next();
@@ -203,7 +197,7 @@ Step settle(Plot& plot, const Side&) {
             }
             std::string told = settle_some(s, *held, roll, stale, all ? 1 : 2);
             if (!all || held->shard.state != ShardState::finished) return told;
-            const std::string name = std::to_string(static_cast<std::int64_t>(roll % 1000));
+            const std::string name = std::to_string(roll % 1000);
             told += "; " + save_once(s, *held, 5, name, true, true);
             if (held->shard.state == ShardState::merged && roll % 3 != 0) told += "; " + save_once(s, *held, 5, name, true, true);
             return told;
@@ -219,7 +213,7 @@ Step settle_again() {
           }};
 }
 
-Step split(Plot& plot, const Side&) {
+Step split(Plot& plot) {
   auto& dice = plot.dice;
   const std::size_t which = static_cast<std::size_t>(dice.next() % 1000);
   const std::uint64_t roll = dice.next();
@@ -255,7 +249,7 @@ Step split(Plot& plot, const Side&) {
 
 Step read_members(Plot& plot, const Side& side) {
   const std::size_t which = one_of(plot.dice, side.shards.ids().size());
-  return {"read s" + std::to_string(static_cast<std::int64_t>(which)), [=](Side& s) {
+  return {"read s" + std::to_string(which), [=](Side& s) {
             const ShardId id = s.shards.ids().at(which);
             const ShardContents contents = s.wait(s.store_of(0).contents(id));
             std::map<std::size_t, std::size_t> bodies;
@@ -264,7 +258,7 @@ Step read_members(Plot& plot, const Side& side) {
               return true;
             }));
             std::string told = tell(s, contents) + ";";
-            for (const auto& [request, size] : bodies) told += " " + std::to_string(static_cast<std::int64_t>(size));
+            for (const auto& [request, size] : bodies) told += " " + std::to_string(size);
             // Only a refused shard is ever asked about.
             const auto refused = [id](const Held& h) {
               return h.shard.id == id && h.shard.finish_reason == FinishReason::refused;
@@ -290,12 +284,12 @@ Step draw_members(Plot& plot, const Side& side) {
       return settle_again();
     case 1:
     case 2:
-      return split(plot, side);
+      return split(plot);
     case 3:
       if (!side.shards.ids().empty()) return read_members(plot, side);
       [[fallthrough]];
     default:
-      return settle(plot, side);
+      return settle(plot);
   }
 }
 

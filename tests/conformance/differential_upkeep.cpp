@@ -112,6 +112,47 @@ Step set_clock(Plot& plot) {
           }};
 }
 
+Step pass_time(Plot& plot) {
+  const std::int64_t minutes = plot.dice.pick(std::vector<std::int64_t>{1, 1, 2, 3, 11, 60, 49 * 60});
+  plot.minutes += static_cast<int>(minutes);
+  return silent_step(std::to_string(minutes) + " minutes pass", [=](Side& s) {
+    s.harness->pass(std::chrono::minutes(minutes));
+    // Where deadlines come nearer the harness gives flows other ids; nobody remembers the old ones.
+    s.flows.clear();
+    s.contents.clear();
+    s.settled.reset();
+  });
+}
+
+void restore(Side& s) {
+  s.harness->restore();
+  s.requests = s.backup->requests;
+  s.shards = s.backup->shards;
+  // Numbers given out since may be given out again, and not in the same order on both sides.
+  const auto forgotten = [&s](ShardId id) { return id.value < 900'000 && !s.shards.knows(id); };
+  std::erase_if(s.held, [&](const Held& h) { return forgotten(h.shard.id); });
+  std::erase_if(s.contents, [&](const HeldContents& h) { return forgotten(h.shard); });
+  std::erase_if(s.wished, [&](const WishedBatch& w) { return forgotten(w.batch.shard); });
+  std::erase_if(s.strays, [&](const Stray& stray) { return forgotten(stray.shard); });
+  s.flows.clear();
+  s.settled.reset();
+}
+
+Step sweep(Plot& plot, std::size_t term, const std::string& provider) {
+  const bool due = plot.minutes - plot.suspected_at[provider] >= 10;
+  const bool suspect = chance(plot.dice, 30) || due;
+  if (suspect) plot.suspected_at[provider] = plot.minutes;
+  return {"t" + std::to_string(term) + " sweeps " + provider + (suspect ? ", suspected" : ""), [=](Side& s) {
+            Store& store = s.store_of(term);
+            const auto task = s.wait(store.orphans_due(provider));
+            if (task) s.wait(store.orphans_swept(s.terms.at(term), provider, *task));
+            // After a while without suspicion the next time is a random one.
+            if (suspect) s.wait(store.suspect_orphans(provider));
+            const auto again = s.wait(store.orphans_due(provider));
+            return yes(task.has_value()) + ", then " + yes(again.has_value());
+          }};
+}
+
 Step publish(simulation::Dice& dice, std::size_t term) {
   const Tokens limit = dice.pick(std::vector<Tokens>{40, 90, 200});
   std::vector<DeploymentSettings> deployments{{"d1", "p", "m", limit}, {"d2", "q", "m", 300}, {"d3", "p", "n", 1000}};
@@ -171,10 +212,8 @@ Step draw_upkeep(Plot& plot, const Side& side) {
       return {who + " takes the role " + role, [=](Side& s) { return yes(take_role(s, term, role)); }};
     case 8:
       if (chance(dice, 60)) return publish(dice, term);
-      return {who + " drops the role " + role, [=](Side& s) {
-                s.wait(s.store_of(term).drop_role(s.terms.at(term), role));
-                return std::string();
-              }};
+      return silent_step(who + " drops the role " + role,
+                         [=](Side& s) { s.wait(s.store_of(term).drop_role(s.terms.at(term), role)); });
     case 9:
       return publish(dice, term);
     case 10:
@@ -185,24 +224,9 @@ Step draw_upkeep(Plot& plot, const Side& side) {
       return {"the dead are buried", [](Side& s) { return bury(s); }};
     case 14:
       if (!chance(dice, 20)) return match(dice, term);
-      return {who + " leaves", [=](Side& s) {
-                s.wait(s.store_of(term).leave(s.terms.at(term)));
-                return std::string();
-              }};
-    default: {
-      const bool due = plot.minutes - plot.suspected_at[provider] >= 10;
-      const bool suspect = chance(dice, 30) || due;
-      if (suspect) plot.suspected_at[provider] = plot.minutes;
-      return {who + " sweeps " + provider + (suspect ? ", suspected" : ""), [=](Side& s) {
-                Store& store = s.store_of(term);
-                const auto task = s.wait(store.orphans_due(provider));
-                if (task) s.wait(store.orphans_swept(s.terms.at(term), provider, *task));
-                // After a while without suspicion the next time is a random one.
-                if (suspect) s.wait(store.suspect_orphans(provider));
-                const auto again = s.wait(store.orphans_due(provider));
-                return yes(task.has_value()) + ", then " + yes(again.has_value());
-              }};
-    }
+      return silent_step(who + " leaves", [=](Side& s) { s.wait(s.store_of(term).leave(s.terms.at(term))); });
+    default:
+      return sweep(plot, term, provider);
   }
 }
 
@@ -230,40 +254,19 @@ Step draw_recovery(Plot& plot) {
           }};
 }
 
-Step draw_history(Plot& plot, const Side&) {
+Step draw_history(Plot& plot) {
   auto& dice = plot.dice;
   const auto roll = dice.between(std::int64_t{0}, std::int64_t{99});
-  if (roll >= 54 && roll < 60) return set_clock(plot);
-  if (roll < 60) {
-    const std::int64_t minutes = dice.pick(std::vector<std::int64_t>{1, 1, 2, 3, 11, 60, 49 * 60});
-    plot.minutes += static_cast<int>(minutes);
-    return {std::to_string(minutes) + " minutes pass", [=](Side& s) {
-              s.harness->pass(std::chrono::minutes(minutes));
-              // Where deadlines come nearer the harness gives flows other ids; nobody remembers the old ones.
-              s.flows.clear();
-              s.contents.clear();
-              s.settled.reset();
-              return std::string();
-            }};
-  }
-  if (roll < 66) {
-    return {"a loss is proven", [](Side& s) {
-              s.wait(s.store_of(0).distrust());
-              return std::string();
-            }};
-  }
+  if (roll < 54) return pass_time(plot);
+  if (roll < 60) return set_clock(plot);
+  if (roll < 66) return silent_step("a loss is proven", [](Side& s) { s.wait(s.store_of(0).distrust()); });
   if (roll < 74) {
     return {"the loss is accepted", [](Side& s) {
               const AcceptedLoss loss = s.harness->accept_loss();
               return std::to_string(loss.shards) + " shards, " + std::to_string(loss.batches) + " batches";
             }};
   }
-  if (roll < 78) {
-    return {"another history of the server", [](Side& s) {
-              s.harness->promote();
-              return std::string();
-            }};
-  }
+  if (roll < 78) return silent_step("another history of the server", [](Side& s) { s.harness->promote(); });
   if (roll < 84 || plot.moved) {
     plot.moved = !plot.moved;
     const bool adopt = !plot.moved;
@@ -274,27 +277,13 @@ Step draw_history(Plot& plot, const Side&) {
   }
   if (roll < 91 || !plot.backed_up) {
     plot.backed_up = true;
-    return {"a backup", [](Side& s) {
-              s.harness->backup();
-              s.backup = {s.requests, s.shards};
-              return std::string();
-            }};
+    return silent_step("a backup", [](Side& s) {
+      s.harness->backup();
+      s.backup = {s.requests, s.shards};
+    });
   }
   plot.aftermath = 8;
-  return {"the backup is restored", [](Side& s) {
-            s.harness->restore();
-            s.requests = s.backup->requests;
-            s.shards = s.backup->shards;
-            // Numbers given out since may be given out again, and not in the same order on both sides.
-            const auto forgotten = [&s](ShardId id) { return id.value < 900'000 && !s.shards.knows(id); };
-            std::erase_if(s.held, [&](const Held& h) { return forgotten(h.shard.id); });
-            std::erase_if(s.contents, [&](const HeldContents& h) { return forgotten(h.shard); });
-            std::erase_if(s.wished, [&](const WishedBatch& w) { return forgotten(w.batch.shard); });
-            std::erase_if(s.strays, [&](const Stray& stray) { return forgotten(stray.shard); });
-            s.flows.clear();
-            s.settled.reset();
-            return std::string();
-          }};
+  return silent_step("the backup is restored", restore);
 }
 
 }  // namespace batchd::conformance

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "conformance/store_harness.hpp"
-#include "support/plan_order.hpp"
+#include "support/store_steps.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,18 +17,13 @@ namespace batchd::conformance {
 
 using namespace std::chrono_literals;
 
-class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
+class StoreConformance : public ::testing::TestWithParam<MakeHarness>, protected testing::StoreSteps {
  protected:
   static constexpr Milliseconds ttl{10s};
 
-  template <class T>
-  T wait(Task<T> task) {
-    return harness->wait(std::move(task));
-  }
-  void wait(Task<void> task) { harness->wait(std::move(task)); }
+  Store& port() override { return store; }
 
   // Replicas
-  Term join(std::vector<std::string> providers = {}) { return wait(store.join({"host", 1, "test", std::move(providers)})); }
   /// A living term with the roles `plan` and `watch:prov`, and the deployment `dep` for the model `m`.
   Term planner(Tokens limit = 1'000'000) {
     const Term term = join();
@@ -61,31 +56,8 @@ class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
   }
 
   // Shards
-  /// An order for everything that waits, in the order of the backlog.
-  PlanOrder order_for_all(std::int64_t max_requests = 100'000) { return testing::order_for(wait(store.backlog()), max_requests); }
-  std::optional<PlannedShard> plan(Term term, std::int64_t max_requests = 100'000) {
-    const PlanOrder order = order_for_all(max_requests);
-    return wait(store.plan(term, order));
-  }
-  Shard leased(Term term, ShardId id, ShardState state) {
-    auto shard = wait(store.lease_one(term, id, state));
-    EXPECT_TRUE(shard.has_value()) << "shard " << id << " cannot be leased as " << to_string(state);
-    return shard.value_or(Shard{});
-  }
-  /// Plans everything that waits into one shard and leases it.
-  Shard planned(Term term, std::int64_t max_requests = 100'000) {
-    const auto made = plan(term, max_requests);
-    EXPECT_TRUE(made.has_value());
-    return made ? leased(term, made->id, ShardState::planned) : Shard{};
-  }
   SaveResult save(Term term, const Shard& before, const ShardEvent& event, bool keep_lease = true) {
     return wait(store.save(term, before, batchd::apply(before, event), keep_lease));
-  }
-  /// Saves what an event makes of a shard, keeping its lease, and returns it.
-  Shard step(Term term, const Shard& before, const ShardEvent& event) {
-    Shard after = batchd::apply(before, event);
-    EXPECT_EQ(wait(store.save(term, before, after, true)), SaveResult::saved);
-    return after;
   }
   /// A shard of so many new requests, uploaded and leased.
   Shard uploaded(Term term, int requests = 1, Tokens tokens = 10) {
@@ -93,27 +65,9 @@ class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
     const Shard shard = planned(term, requests);
     return step(term, shard, Uploaded{FileId{"file-" + std::to_string(shard.id.value)}, 1000, tokens});
   }
-  static Batch batch(const std::string& id, BatchStatus status = BatchStatus::validating) {
-    Batch b;
-    b.id = BatchId{id};
-    b.status = status;
-    return b;
-  }
-  static Batch batch_of(const Shard& shard, BatchStatus status = BatchStatus::validating) {
-    return batch("batch-" + std::to_string(shard.id.value) + "-" + std::to_string(shard.attempt), status);
-  }
   Shard submitted(Term term, int requests = 1, Tokens tokens = 10) {
     const Shard shard = step(term, uploaded(term, requests, tokens), Intended{});
     return step(term, shard, Created{batch_of(shard)});
-  }
-  /// Leads a planned shard to `finished` by a batch that ended as given.
-  Shard finish(Term term, Shard shard, BatchStatus status = BatchStatus::completed) {
-    shard = step(term, shard, Uploaded{FileId{"file-" + std::to_string(shard.id.value)}, 1000, 10});
-    shard = step(term, shard, Intended{});
-    Batch b = batch_of(shard, status);
-    b.output_file_id = FileId{"out-" + std::to_string(shard.id.value)};
-    shard = step(term, shard, Created{b});
-    return step(term, shard, Ended{b});
   }
   Shard finished(Term term, int requests, BatchStatus status = BatchStatus::completed) {
     enqueue(requests);
@@ -121,24 +75,7 @@ class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
   }
 
   // Members
-  static std::vector<RequestId> undecided(const ShardContents& contents) {
-    std::vector<RequestId> ids;
-    for (std::size_t rank = 0; rank < contents.members.size(); ++rank) {
-      if (!contents.decided.test(rank)) ids.push_back(contents.members.at(rank));
-    }
-    return ids;
-  }
   std::vector<RequestId> members(ShardId shard) { return undecided(wait(store.contents(shard))); }
-  static Settlement answered(RequestId id, std::string response = R"({"ok":true})") {
-    Settlement s;
-    s.request = id;
-    s.outcome = Outcome::succeeded;
-    s.status_code = 200;
-    s.response = std::move(response);
-    s.usage = Usage{3, 4};
-    s.provider_request_id = "req-" + std::to_string(id.value);
-    return s;
-  }
   static Settlement failed(RequestId id, std::string error = R"({"code":"bad","message":"no"})") {
     Settlement s;
     s.request = id;
@@ -149,12 +86,6 @@ class StoreConformance : public ::testing::TestWithParam<MakeHarness> {
   }
   static Return returned(RequestId id, int attempts = 1, Milliseconds delay = 0ms, std::string error = "") {
     return {id, attempts, delay, std::move(error)};
-  }
-  /// Marks members as decided and settles them so.
-  bool settle(Term term, const Shard& shard, ShardContents& contents, SettleChunk chunk) {
-    for (const auto& s : chunk.settled) contents.decided.set(contents.members.rank(s.request).value());
-    for (const auto& r : chunk.returned) contents.decided.set(contents.members.rank(r.request).value());
-    return wait(store.settle(term, shard.id, contents, std::move(chunk)));
   }
   /// Answers all that is left of a shard, merges and closes it.
   void close(Term term, const Shard& finished) {

@@ -87,7 +87,7 @@ Step draw(Plot& plot, const Side& side) {
   const auto roll = plot.dice.between(std::int64_t{0}, std::int64_t{99});
   if (roll < 10) return draw_order(plot, side);
   if (roll < 18) return draw_upkeep(plot, side);
-  if (roll < 23) return draw_history(plot, side);
+  if (roll < 23) return draw_history(plot);
   if (roll < 31) return draw_recovery(plot);
   if (roll < 45) return draw_planning(plot, side);
   if (roll < 72) return draw_shard(plot, side);

@@ -1,13 +1,10 @@
-// A PgStore on a fresh database, with the few steps that most tests of it begin with.
+// A PgStore on a fresh database.
 #pragma once
 
 #include "support/pg_fixture.hpp"
-#include "support/plan_order.hpp"
-#include "support/run_task.hpp"
+#include "support/store_steps.hpp"
 
 #include "db/pg_store.hpp"
-
-#include <boost/asio/io_context.hpp>
 
 #include <algorithm>
 #include <map>
@@ -17,16 +14,11 @@
 
 namespace batchd::testing {
 
-class StoreTest : public PgTest {
+class StoreTest : public PgTest, protected StoreSteps {
  protected:
   StoreTest() : database({.url = pooled_url, .listen_url = url}), store(database, pool, metrics) {}
+  Store& port() override { return store; }
 
-  template <class T>
-  T wait(Task<T> task) {
-    return run_task(io, std::move(task));
-  }
-
-  Term join() { return wait(store.join({"host", 1, "test", {}})); }
   /// A living term with the role `plan`, and the deployment `dep` for the model `m`.
   Term planner(Tokens limit = 1'000'000) {
     const Term term = join();
@@ -38,59 +30,6 @@ class StoreTest : public PgTest {
   void insert(int count, const std::string& job = "default", const std::string& columns = "", const std::string& values = "") {
     sql.run("INSERT INTO batchd.request (model, body, job" + columns + ") SELECT 'm', json_build_object('n', n), '" + job + "'" +
             values + " FROM generate_series(1, " + std::to_string(count) + ") n");
-  }
-  /// An order for everything that waits, in the order of the backlog.
-  PlanOrder order_for_all(std::int64_t max_requests = 100'000) { return order_for(wait(store.backlog()), max_requests); }
-  /// Plans everything that waits into one shard and leases it.
-  Shard planned(Term term, std::int64_t max_requests = 100'000) {
-    const auto made = wait(store.plan(term, order_for_all(max_requests)));
-    EXPECT_TRUE(made.has_value());
-    return leased(term, made->id, ShardState::planned);
-  }
-  Shard leased(Term term, ShardId id, ShardState state) {
-    auto shard = wait(store.lease_one(term, id, state));
-    EXPECT_TRUE(shard.has_value()) << "shard " << id << " cannot be leased as " << to_string(state);
-    return shard.value_or(Shard{});
-  }
-  /// Saves what an event makes of a shard, keeping its lease, and returns it.
-  Shard step(Term term, const Shard& before, const ShardEvent& event) {
-    const Shard after = batchd::apply(before, event);
-    EXPECT_EQ(wait(store.save(term, before, after, true)), SaveResult::saved);
-    return after;
-  }
-  /// Leads a planned shard to `finished` by a batch that ended as given.
-  Shard finish(Term term, Shard shard, BatchStatus status = BatchStatus::completed) {
-    shard = step(term, shard, Uploaded{FileId{"file-1"}, 1000, 10});
-    shard = step(term, shard, Intended{});
-    Batch batch;
-    batch.id = BatchId{"batch-" + std::to_string(shard.id.value)};
-    batch.status = status;
-    batch.output_file_id = FileId{"out-1"};
-    shard = step(term, shard, Created{batch});
-    return step(term, shard, Ended{batch});
-  }
-  /// Marks members as decided and settles them so.
-  bool settle(Term term, const Shard& shard, ShardContents& contents, SettleChunk chunk) {
-    for (const auto& s : chunk.settled) contents.decided.set(contents.members.rank(s.request).value());
-    for (const auto& r : chunk.returned) contents.decided.set(contents.members.rank(r.request).value());
-    return wait(store.settle(term, shard.id, contents, std::move(chunk)));
-  }
-  static Settlement answered(RequestId id, std::string response = R"({"ok":true})") {
-    Settlement s;
-    s.request = id;
-    s.outcome = Outcome::succeeded;
-    s.status_code = 200;
-    s.response = std::move(response);
-    s.usage = Usage{3, 4};
-    s.provider_request_id = "req-" + std::to_string(id.value);
-    return s;
-  }
-  static std::vector<RequestId> undecided(const ShardContents& contents) {
-    std::vector<RequestId> ids;
-    for (std::size_t rank = 0; rank < contents.members.size(); ++rank) {
-      if (!contents.decided.test(rank)) ids.push_back(contents.members.at(rank));
-    }
-    return ids;
   }
   std::vector<std::pair<std::int64_t, std::string>> bodies(const Shard& shard) {
     const ShardContents contents = wait(store.contents(shard.id));
@@ -116,7 +55,6 @@ class StoreTest : public PgTest {
     EXPECT_EQ(number(0), number(1) + number(2) + number(3));
   }
 
-  boost::asio::io_context io;
   Metrics metrics{"test"};
   BlockingPool pool{4};
   Database database;
