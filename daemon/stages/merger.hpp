@@ -27,7 +27,7 @@ class Merger {
   Task<bool> end_of_file();
   /// From now on lines that are no successes are passed over: what a duplicate says of a failure decides nothing.
   void only_successes(bool only) { only_successes_ = only; }
-  /// Both files have been read: settles `account_failure()`.
+  /// Both files have been read: settles `lane_failure()`.
   void weigh();
   /// Then: decides the failures set aside and the members that nobody mentioned, and writes all.
   Task<void> finish();
@@ -42,9 +42,8 @@ class Merger {
   std::int64_t undecided() const { return static_cast<std::int64_t>(seen_.size() - seen_.count()); }
   /// Only while some are undecided.
   RequestId first_undecided() const;
-  /// Set when every line that was read says the same about the account rather than about its request: nobody is to pay for that.
-  const std::optional<ProviderError>& account_failure() const { return account_failure_; }
-  /// Why the lane is to stop: that, or because at least one line speaks of an account that could not pay for its request.
+  /// Why the lane is to stop: every line that was read says the same about the account rather than about its request, and nobody
+  /// is to pay for that; or at least one speaks of an account that could not pay for its request.
   const std::optional<ProviderError>& lane_failure() const { return account_failure_ ? account_failure_ : unpaid_; }
   void report() const;
 

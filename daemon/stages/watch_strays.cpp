@@ -105,12 +105,12 @@ Task<std::optional<std::vector<CustomId>>> WatchStage::usable(const Stray& stray
   const std::vector<BookEntry> books = co_await context_.store.look_up(provider_name_, claims);
   if (books.front().announced && !is_of_another_past(stray.input_file, books.front())) co_return answered;
   FoundBatch asked;
-  asked.provider = provider_name_;
-  asked.batch = stray.batch;
-  asked.input_file = stray.input_file.value_or(FileId{"unknown"});
-  Learnt learnt = Learnt::gone;
-  if (stray.input_file) learnt = co_await learn(asked);
-  if (learnt == Learnt::later) co_return std::nullopt;
+  if (stray.input_file) {
+    asked.batch = stray.batch;
+    asked.input_file = *stray.input_file;
+    const Learnt learnt = co_await learn(asked);
+    if (learnt == Learnt::later) co_return std::nullopt;
+  }
   std::erase_if(answered, [&asked](const CustomId& id) {
     return !std::binary_search(asked.lines.begin(), asked.lines.end(), id,
                                [](const CustomId& a, const CustomId& b) { return a.request < b.request; });
