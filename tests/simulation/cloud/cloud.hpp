@@ -63,12 +63,13 @@ class FakeCloud {
   /// Told when the whole of a batch's answers has been handed out, with the batch's place in the ledger.
   std::function<void(std::size_t)> on_answers_read;
 
-  // What an oracle asks. Everything is brought up to now first.
+  // What an oracle asks.
+  /// The books, brought up to now.
   const Ledger& ledger();
+  /// Batches of ours that are not over by now.
+  std::size_t living();
   /// Whether the answer of a run could still be downloaded now.
   bool readable(const LineRun& run) const;
-  /// Batches of ours that are not over.
-  std::size_t living();
   /// Files that are there, ours or all.
   std::size_t files(bool ours_only = true) const;
   /// How often a fault has struck.

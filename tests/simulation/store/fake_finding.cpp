@@ -17,6 +17,22 @@ struct Waiting {
   friend bool operator<(const Waiting& a, const Waiting& b) { return std::pair(a.flow_id, a.id) < std::pair(b.flow_id, b.id); }
 };
 
+/// In the lane and at the priority of the first of its requests.
+ShardRow shard_for(const FoundBatch& found, ShardId id, const FlowRow& first, std::size_t requests, Instant now) {
+  ShardRow row;
+  row.shard.id = id;
+  row.shard.requests = static_cast<std::int64_t>(requests);
+  row.shard.lane = first.lane;
+  row.shard.priority = first.priority;
+  row.shard.provider = found.provider;
+  row.shard.state = ShardState::submitted;
+  row.shard.attempt = found.attempt;
+  row.shard.input_file = found.input_file;
+  row.shard.batch = found.batch;
+  row.due_at = row.created_at = row.state_at = now;
+  return row;
+}
+
 }  // namespace
 
 DeploymentRow* FakeDatabase::deployment_for(const FoundBatch& found, const std::string& model) {
@@ -55,17 +71,8 @@ std::optional<BoundShard> FakeDatabase::bind_found(Term term, const FoundBatch& 
 
   const bool is_given = found.shard && found.shard->value > 0 && !is_taken(*found.shard, found.provider);
   if (is_given) skip_shards(*found.shard);
-  ShardRow row;
-  row.shard.id = is_given ? *found.shard : next_shard();
-  row.shard.requests = static_cast<std::int64_t>(waiting.size());
-  row.shard.lane = flows_[waiting.front().flow].lane;
-  row.shard.priority = flows_[waiting.front().flow].priority;
-  row.shard.provider = found.provider;
-  row.shard.state = ShardState::submitted;
-  row.shard.attempt = found.attempt;
-  row.shard.input_file = found.input_file;
-  row.shard.batch = found.batch;
-  row.due_at = row.created_at = row.state_at = server_->clock();
+  const ShardId id = is_given ? *found.shard : next_shard();
+  ShardRow row = shard_for(found, id, flows_[waiting.front().flow], waiting.size(), server_->clock());
   DeploymentRow* const deployment = deployment_for(found, row.shard.lane.model);
   row.shard.deployment = deployment != nullptr ? deployment->name : !found.model.empty() ? found.model : row.shard.lane.model;
   if (deployment != nullptr) row.shard.tokens = row.shard.reserved = found.tokens;  // else polled and merged all the same
