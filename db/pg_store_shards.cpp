@@ -30,6 +30,7 @@ Shard to_shard(const pqxx::row& row) {
   shard.finish_reason = parse_finish_reason(row["finish_reason"].as<std::string>()).value();
   shard.error = row["error"].as<std::string>();
   shard.failures = row["failures"].as<int>();
+  shard.denials = row["denials"].as<int>();
   shard.intent_age = Milliseconds{row["intent_age"].as<std::int64_t>()};
   shard.state_age = Milliseconds{row["state_age"].as<std::int64_t>()};
   shard.unwanted = row["unwanted"].as<bool>();
@@ -82,7 +83,7 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
                             after.tokens, after.reserved, after.intent, after.looks, text_of(after.input_file),
                             text_of(after.batch), std::string(to_string(after.batch_status)), text_of(after.output_file),
                             text_of(after.error_file), std::string(to_string(after.finish_reason)), after.error, after.failures,
-                            after.due_in.count(), keep_lease, before.reserved);
+                            after.due_in.count(), keep_lease, before.reserved, after.denials);
   if (saved.empty()) return SaveResult::lost;
   keep_books(tx, before, after);
   const Tokens growth = after.reserved - before.reserved;
@@ -146,8 +147,8 @@ std::vector<LiveBatch> read_live_batches(Database& database, const std::string& 
   return transact(database, [&](Transaction& tx) {
     std::vector<LiveBatch> batches;
     for (const auto& row : tx.run(queries::live_batches, provider)) {
-      batches.push_back(
-          {ShardId{row[0].as<std::int64_t>()}, BatchId{row[1].as<std::string>()}, parse_batch_status(row[2].as<std::string>())});
+      batches.push_back({ShardId{row[0].as<std::int64_t>()}, BatchId{row[1].as<std::string>()},
+                         parse_batch_status(row[2].as<std::string>()), row[3].as<bool>()});
     }
     return batches;
   });

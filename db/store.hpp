@@ -86,6 +86,7 @@ struct LiveBatch {
   ShardId shard;
   BatchId batch;
   BatchStatus status = BatchStatus::unknown;
+  bool denied = false;  ///< by the provider, when it was last asked for it
 };
 
 /// A submitted shard in which requests were cancelled.

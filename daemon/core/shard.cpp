@@ -65,6 +65,7 @@ FinishReason reason_of(const Batch& batch) {
 /// The same shard, one step of progress later: nothing has failed and it is due at once.
 Shard progressed(Shard shard) {
   shard.failures = 0;
+  shard.denials = 0;
   shard.due_in = Milliseconds{0};
   return shard;
 }
@@ -88,6 +89,7 @@ Shard next_attempt(Shard shard, ShardState state, Milliseconds retry_in) {
   shard.batch.reset();
   shard.batch_status = BatchStatus::unknown;
   shard.failures += 1;
+  shard.denials = 0;
   shard.due_in = retry_in;
   return shard;
 }
@@ -219,6 +221,7 @@ struct Apply {
     expect(shard.state != ShardState::closed, shard, "delayed");
     Shard next = shard;
     next.failures += 1;
+    next.denials = e.denied ? shard.denials + 1 : 0;
     next.due_in = e.retry_in;
     if (!e.error.empty()) next.error = e.error;
     return next;

@@ -66,6 +66,9 @@ struct Shard {
 
   /// Consecutive failures of the present step, for the backoff; any progress resets it.
   int failures = 0;
+  /// How often in a row the provider denied that there is what the present step needs, a batch or a file; whatever else it says,
+  /// and any progress, resets it.
+  int denials = 0;
   /// Written: when the next step is due, counted from the database's clock at the time of saving.
   Milliseconds due_in{0};
   /// Written: the attempt whose POST became a batch that was found; the books are told.
@@ -142,7 +145,8 @@ struct Closed {};
 /// A step failed without effect: same state, later.
 struct Delayed {
   Milliseconds retry_in{0};
-  std::string error;  ///< JSON, "" to leave the recorded one
+  std::string error;    ///< JSON, "" to leave the recorded one
+  bool denied = false;  ///< what the step needs is not there, the provider says
 };
 
 using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced,

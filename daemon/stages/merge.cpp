@@ -9,7 +9,8 @@
 namespace batchd {
 namespace {
 
-/// A result file that stays missing this often in a row is gone (deleted by someone, or expired before it was read).
+/// A result file that is denied this often in a row is gone (deleted by someone, or expired before it was read), and one that
+/// ends early has no more. Nothing else that fails counts: what is given up here is bought again.
 constexpr int most_denials = 10;
 
 }  // namespace
@@ -23,7 +24,7 @@ Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, con
                                                          Merger& merger) {
   ByteSink sink = [&merger](std::string_view bytes) { return merger.feed(bytes); };
   const auto read = co_await provider.download(file, sink);
-  const bool last_try = shard.failures >= most_denials;
+  const bool last_try = shard.denials >= most_denials;
   if (read.has_error()) {
     if (read.error().kind != ErrorKind::not_found || !last_try) co_return read.error();
     if (!shard.doubtful) co_return std::nullopt;
@@ -36,7 +37,7 @@ Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, con
   const auto described = co_await provider.retrieve_file(file);
   const bool short_read = described.has_value() && described->bytes && *described->bytes != *read;
   if (!short_read && whole_line) co_return std::nullopt;
-  co_return ProviderError{ErrorKind::unknown, 200, "short_file", "the result file ended early", std::nullopt};
+  co_return ProviderError{ErrorKind::not_found, 200, "short_file", "the result file ended early", std::nullopt};
 }
 
 Task<std::optional<ProviderError>> MergeStage::read_strays(const Shard& shard, const std::vector<Stray>& strays,

@@ -84,10 +84,13 @@ Task<void> PollStage::note(const Live& before, const std::vector<Batch>& seen) {
   std::vector<LiveBatch> changed;
   for (const Batch& batch : seen) {
     LiveBatch live = before.at(batch.id);
-    if (!is_news(live.status, batch.status)) continue;
-    live.status = batch.status;
-    context_.log.info("batch.status",
-                      {{"shard", live.shard.value}, {"batch", batch.id.value}, {"status", to_string(batch.status)}});
+    const bool news = is_news(live.status, batch.status);
+    if (!news && !live.denied) continue;
+    if (news) {
+      live.status = batch.status;
+      context_.log.info("batch.status",
+                        {{"shard", live.shard.value}, {"batch", batch.id.value}, {"status", to_string(batch.status)}});
+    }
     changed.push_back(std::move(live));
   }
   if (changed.empty()) co_return;
@@ -127,9 +130,9 @@ Task<void> PollStage::vanished(Term term, const LiveBatch& live, const ProviderE
   if (!leased) co_return;
   const BusyShards::Mark mark(context_.busy, live.shard);
   Shard shard = std::move(*leased);
-  if (shard.failures < most_batch_denials || shard.doubtful) {
+  if (shard.denials < most_batch_denials || shard.doubtful) {
     ProviderError gone = error;
-    if (shard.failures >= most_batch_denials) gone.code = answers_lost;
+    if (shard.denials >= most_batch_denials) gone.code = answers_lost;
     co_await delay(shard, "retrieve_batch", gone);
     co_return;
   }

@@ -135,7 +135,9 @@ Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError
                                                     {"message", error.message},
                                                     {"retry_in_ms", later.count()}});
   if (error.kind == ErrorKind::account) co_await pause_lane(shard, error, "account");
-  const ShardEvent event = Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message)};
+  const bool denied = error.kind == ErrorKind::not_found;
+  const ShardEvent event =
+      Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message), denied};
   co_await advance(shard, event);
 }
 

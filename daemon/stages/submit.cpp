@@ -1,6 +1,7 @@
 #include "stages/submit.hpp"
 
 #include "core/output_line.hpp"
+#include "core/recognition.hpp"
 #include "core/remote_names.hpp"
 #include "stages/list_walk.hpp"
 
@@ -14,18 +15,25 @@ constexpr int most_invisible = 8;
 constexpr int soon_visible = 3;
 constexpr int looks_before_fence = 2;
 
-bool is_ours(const Batch& batch, const Shard& shard, const std::map<std::string, std::string>& metadata) {
+enum class Match {
+  none,
+  unnamed,  ///< it has the shard's file, and does not say which attempt it was made for
+  exact,
+};
+
+Match match(const Batch& batch, const Shard& shard, const std::map<std::string, std::string>& metadata) {
   if (shard.input_file && batch.input_file_id) {
     // Another file under our numbers: they were given out before, by a database that has lost its commits since.
-    if (batch.input_file_id != shard.input_file) return false;
-    // The same file may have been submitted by an earlier attempt; its metadata tells them apart when it is there.
+    if (batch.input_file_id != shard.input_file) return Match::none;
     const auto attempt = batch.metadata.find("batchd_attempt");
-    return attempt == batch.metadata.end() || attempt->second == metadata.at("batchd_attempt");
+    if (attempt == batch.metadata.end()) return Match::unnamed;
+    return attempt->second == metadata.at("batchd_attempt") ? Match::exact : Match::none;
   }
-  return !batch.metadata.empty() && std::all_of(metadata.begin(), metadata.end(), [&](const auto& pair) {
+  const bool named = !batch.metadata.empty() && std::all_of(metadata.begin(), metadata.end(), [&](const auto& pair) {
     const auto found = batch.metadata.find(pair.first);
     return found != batch.metadata.end() && found->second == pair.second;
   });
+  return named ? Match::exact : Match::none;
 }
 
 }  // namespace
@@ -193,17 +201,33 @@ Task<void> SubmitStage::fence(Shard& shard, Provider& provider) {
 Task<ProviderResult<std::optional<Batch>>> SubmitStage::find_in_list(const Shard& shard, Provider& provider) {
   const auto metadata = batch_metadata(context_.instance, shard.id, shard.attempt);
   std::optional<Batch> found;
+  std::vector<Batch> unnamed;
   const auto take = [&](Batch& batch) {
-    if (is_ours(batch, shard, metadata)) found = std::move(batch);
+    const Match how = match(batch, shard, metadata);
+    if (how == Match::exact) found = std::move(batch);
+    if (how == Match::unnamed) unnamed.push_back(std::move(batch));
     return !found;
   };
   std::function<bool(Batch&)> visit = take;
   const auto walked = co_await walk_batches(provider, std::move(visit));
   if (walked.has_error()) co_return walked.error();
-  if (*walked == WalkEnd::incomplete) {
+  if (!found) found = co_await not_taken(shard, unnamed);
+  if (!found && *walked == WalkEnd::incomplete) {
     co_return ProviderError{ErrorKind::unknown, 200, "list_incomplete", "the list of batches does not advance", std::nullopt};
   }
   co_return found;
+}
+
+Task<std::optional<Batch>> SubmitStage::not_taken(const Shard& shard, const std::vector<Batch>& batches) {
+  if (batches.empty()) co_return std::nullopt;
+  std::vector<Claim> claims;
+  for (const Batch& batch : batches) claims.push_back({batch.id, std::nullopt, 0, batch.input_file_id});
+  const std::vector<BookEntry> books = co_await context_.store.look_up(shard.provider, claims);
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const bool taken = books[i].recorded || books[i].batch == batches[i].id;
+    if (!taken) co_return batches[i];
+  }
+  co_return std::nullopt;
 }
 
 }  // namespace batchd

@@ -32,6 +32,9 @@ class SubmitStage final : public Stage {
   Task<void> fence(Shard& shard, Provider& provider);
   /// Our batch for this attempt, after walking the whole list.
   Task<ProviderResult<std::optional<Batch>>> find_in_list(const Shard& shard, Provider& provider);
+  /// Of batches that have the shard's file and do not say which attempt they were made for, the one that no other attempt has
+  /// got.
+  Task<std::optional<Batch>> not_taken(const Shard& shard, const std::vector<Batch>& batches);
 
   SubmitSettings settings_;
 };

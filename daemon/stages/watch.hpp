@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/recognition.hpp"
+#include "stages/denials.hpp"
 #include "stages/sent_lines.hpp"
 #include "stages/stage.hpp"
 
@@ -118,8 +119,8 @@ class WatchStage final : public Stage {
   std::string walked_for_;                           // the mark of the doubt that the last walk was about
   int refusals_ = 0;                                 // walks in a row that the account was not allowed
   bool look_again_ = false;                          // an open submission was met: another of its batches would show later
-  std::unordered_map<BatchId, int> missing_files_;   // looks in a row that did not find a batch's files
-  std::unordered_map<BatchId, int> missing_inputs_;  // or its input file
+  Denials results_;                                  // of a batch's result files
+  Denials inputs_;                                   // of its input file
   std::unordered_map<BatchId, int> damaged_inputs_;  // downloads of it that came damaged
   std::unordered_set<BatchId> strangers_;            // batches without metadata whose files are not ours
 };

@@ -12,15 +12,15 @@ Task<void> WatchStage::learn_origin(Batch& batch, Survey& survey) {
   if (!batch.metadata.empty() || !batch.input_file_id || strangers_.contains(batch.id)) co_return;
   const auto file = co_await provider_.retrieve_file(*batch.input_file_id);
   if (file.has_error()) {
-    const bool missing = file.error().kind == ErrorKind::not_found;
-    if (!missing) warn("retrieve_file.failed", batch.id, file.error());
-    if (missing && ++missing_inputs_[batch.id] >= most_missing) {
+    if (file.error().kind != ErrorKind::not_found) warn("retrieve_file.failed", batch.id, file.error());
+    if (inputs_.prove(batch.id, file.error(), most_missing)) {
       strangers_.insert(batch.id);
     } else {
       ++survey.unsettled;
     }
     co_return;
   }
+  inputs_.seen(batch.id);
   const auto name = parse_input_file_name(file->filename);
   if (name && name->instance == context_.instance) {
     batch.metadata = batch_metadata(name->instance, name->shard, name->attempt);

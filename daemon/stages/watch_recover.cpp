@@ -6,29 +6,28 @@
 namespace batchd {
 namespace {
 
+/// Some batches never say how many requests they answered (PROTOCOL.md 17).
+bool may_have_answered(const Batch& batch) {
+  if (batch.counts) return batch.counts->completed > 0;
+  return batch.output_file_id || batch.status == BatchStatus::completed;
+}
+
 /// What of a file can still not be read after so many downloads is what became of it.
 constexpr int most_damaged = 10;
 
 }  // namespace
 
 Task<std::optional<bool>> WatchStage::answers_gone(const Batch& batch) {
-  bool missing = false;
   for (const auto& file : {batch.output_file_id, batch.error_file_id}) {
-    if (!file || missing) continue;
+    if (!file) continue;
     const auto described = co_await provider_.retrieve_file(*file);
     if (described.has_value()) continue;
-    if (described.error().kind != ErrorKind::not_found) {
-      warn("retrieve_file.failed", batch.id, described.error());
-      co_return std::nullopt;
-    }
-    missing = true;
+    if (described.error().kind != ErrorKind::not_found) warn("retrieve_file.failed", batch.id, described.error());
+    if (results_.prove(batch.id, described.error(), most_missing)) co_return true;
+    co_return std::nullopt;
   }
-  if (!missing) {
-    missing_files_.erase(batch.id);
-    co_return false;
-  }
-  if (++missing_files_[batch.id] < most_missing) co_return std::nullopt;
-  co_return true;
+  results_.seen(batch.id);
+  co_return false;
 }
 
 Task<void> WatchStage::look_for_answers(const Batch& batch, const BookEntry& books, Survey& survey) {
@@ -58,11 +57,10 @@ Task<WatchStage::Learnt> WatchStage::read_sent(const BatchId& batch, const FileI
   lines.end();
   if (read.has_error()) {
     warn("download.failed", batch, read.error());
-    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_inputs_[batch] >= most_missing;
-    co_return gone ? Learnt::gone : Learnt::later;
+    co_return inputs_.prove(batch, read.error(), most_missing) ? Learnt::gone : Learnt::later;
   }
   if (lines.damaged() && ++damaged_inputs_[batch] < most_damaged) co_return Learnt::later;
-  missing_inputs_.erase(batch);
+  inputs_.seen(batch);
   damaged_inputs_.erase(batch);
   if (lines.empty()) co_return Learnt::all;
   const ShardContents contents = lines.contents();
@@ -87,8 +85,7 @@ Task<WatchStage::Learnt> WatchStage::learn(FoundBatch& found) {
 Task<bool> WatchStage::give_up(const Batch& batch, const BookEntry& books) {
   // Its answers may be there, but nothing tells whose they are: the numbers in them may have been given out anew.
   if (!is_terminal(batch.status)) co_return false;
-  const bool answered = batch.counts && batch.counts->completed > 0;
-  if (answered) {
+  if (may_have_answered(batch)) {
     co_await record_lost(batch, books);
   } else {
     const Stray stray = stray_of(batch, *books.shard, books.attempt);

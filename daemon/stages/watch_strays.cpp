@@ -129,11 +129,10 @@ Task<void> WatchStage::harvest(Stray& stray) {
   reader.end();
   if (read.has_error()) {
     warn("download.failed", stray.batch, read.error());
-    const bool gone = read.error().kind == ErrorKind::not_found && ++missing_files_[stray.batch] >= most_unseen;
-    if (!gone) co_return;
+    if (!results_.prove(stray.batch, read.error(), most_unseen)) co_return;
     found.lines.clear();
   }
-  missing_files_.erase(stray.batch);
+  results_.seen(stray.batch);
   if (!found.lines.empty()) {
     auto usable_lines = co_await usable(stray, found.lines);
     if (!usable_lines) co_return;

@@ -16,7 +16,7 @@ WITH best AS (
   RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.state, s.attempt, s.requests, s.bytes, s.tokens, s.reserved,
   s.intent_at IS NOT NULL AS intent, s.looks, coalesce(s.input_file, '') AS input_file, coalesce(s.batch_id, '') AS batch_id,
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
-  coalesce(s.error, '') AS error, s.failures,
+  coalesce(s.error, '') AS error, s.failures, s.denials,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
   s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
@@ -35,7 +35,7 @@ WHERE s.id = $2::bigint AND s.state = $3 AND s.state <> 'closed'
 RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.state, s.attempt, s.requests, s.bytes, s.tokens, s.reserved,
   s.intent_at IS NOT NULL AS intent, s.looks, coalesce(s.input_file, '') AS input_file, coalesce(s.batch_id, '') AS batch_id,
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
-  coalesce(s.error, '') AS error, s.failures,
+  coalesce(s.error, '') AS error, s.failures, s.denials,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
   s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
@@ -54,7 +54,7 @@ UPDATE batchd.shard s SET
                      WHEN $15 IN ('in_progress', 'finalizing', 'completed') OR $18 IN ('ran', 'expired') THEN coalesce(s.accepted_at, clock_timestamp())
                      ELSE s.accepted_at END,
   looks = $12::int, input_file = nullif($13, ''), batch_id = nullif($14, ''), batch_status = $15, output_file = nullif($16, ''),
-  error_file = nullif($17, ''), finish_reason = $18, error = nullif($19, ''), failures = $20::int,
+  error_file = nullif($17, ''), finish_reason = $18, error = nullif($19, ''), failures = $20::int, denials = $24::int,
   due_at = clock_timestamp() + $21::bigint * interval '1 ms',
   owner = CASE WHEN $22::boolean AND $6 <> 'closed' THEN s.owner END,
   state_at = CASE WHEN s.state = $6 THEN s.state_at ELSE clock_timestamp() END,
@@ -106,14 +106,15 @@ WHERE m.shard_id = $1::bigint AND EXISTS (SELECT FROM batchd.request_attempt);
 
 -- name: live_batches
 -- Submitted shards of a provider.
-SELECT id, batch_id, batch_status FROM batchd.shard WHERE state = 'submitted' AND state <> 'closed' AND provider = $1 ORDER BY id;
+SELECT id, batch_id, batch_status, denials > 0 AS denied FROM batchd.shard
+WHERE state = 'submitted' AND state <> 'closed' AND provider = $1 ORDER BY id;
 
 -- name: note_status
--- Notes the provider's word for batches that still run.
-UPDATE batchd.shard s SET batch_status = n.status,
+-- Notes the provider's word for batches that still run; it denies them no more.
+UPDATE batchd.shard s SET batch_status = n.status, denials = 0,
   accepted_at = CASE WHEN n.status IN ('in_progress', 'finalizing') THEN coalesce(s.accepted_at, clock_timestamp()) ELSE s.accepted_at END
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (shard, batch, status)
-WHERE s.id = n.shard AND s.batch_id = n.batch AND s.state = 'submitted' AND s.batch_status <> n.status
+WHERE s.id = n.shard AND s.batch_id = n.batch AND s.state = 'submitted' AND (s.batch_status <> n.status OR s.denials > 0)
   AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $4::bigint);
 
 -- name: place_wishes

@@ -22,7 +22,9 @@ ShardEvent event_for(const Shard& s, std::uint64_t roll, const std::string& name
   batch.status = roll % 2 == 0 ? BatchStatus::validating : BatchStatus::in_progress;
   const ProviderError error{ErrorKind::permanent, 400, "", "no", {}};
   const Found found{batch, 1 + static_cast<int>(roll % static_cast<std::uint64_t>(s.attempt + 1)), FileId{"found-" + name}};
-  if (which == 0 && s.state != ShardState::closed) return Delayed{later, roll % 5 == 0 ? R"({"code":"answers_lost"})" : ""};
+  if (which == 0 && s.state != ShardState::closed) {
+    return Delayed{later, roll % 5 == 0 ? R"({"code":"answers_lost"})" : "", roll % 7 < 4};
+  }
   switch (s.state) {
     case ShardState::planned:
       if (which == 1) return GivenUp{};

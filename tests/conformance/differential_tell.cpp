@@ -47,7 +47,8 @@ std::string tell(Side& side, const ShardRow& row) {
   Words w;
   w("state", row.state)("deployment", row.deployment)("provider", row.provider)("lane", row.model + row.endpoint);
   w("priority", row.priority)("attempt", row.attempt)("requests", row.requests)("undecided", row.undecided)("bytes", row.bytes);
-  w("tokens", row.tokens)("reserved", row.reserved)("intent", row.intent)("looks", row.looks)("failures", row.failures);
+  w("tokens", row.tokens)("reserved", row.reserved)("intent", row.intent)("looks", row.looks)("failures", row.failures)(
+      "denials", row.denials);
   w.text("in", row.input_file).text("batch", row.batch).text("out", row.output_file).text("err", row.error_file);
   w("status", row.batch_status)("reason", row.finish_reason).text("error", row.error);
   w("due", row.due)("accepted", row.accepted)("wished", row.wished)("halved", row.halved)("owner", tell_known(side, row.owner));
@@ -95,7 +96,7 @@ std::string tell(Side& side, const Shard& s) {
   w("priority", s.priority)("attempt", s.attempt)("requests", s.requests)("bytes", s.bytes)("tokens", s.tokens);
   w("reserved", s.reserved)("intent", s.intent)("looks", s.looks).remote("in", s.input_file).remote("batch", s.batch);
   w("status", to_string(s.batch_status)).remote("out", s.output_file).remote("err", s.error_file);
-  w("reason", to_string(s.finish_reason)).text("error", s.error)("failures", s.failures);
+  w("reason", to_string(s.finish_reason)).text("error", s.error)("failures", s.failures)("denials", s.denials);
   w("intended", minutes(s.intent_age))("since", minutes(s.state_age))("unwanted", s.unwanted)("hurried", s.hurried);
   return tell(side, s.id) + w("doubtful", s.doubtful)("lease", tell(side, s.lease)).str();
 }
@@ -126,7 +127,7 @@ std::string tell(Side&, const DeploymentLoad& d) {
 }
 
 std::string tell(Side& side, const LiveBatch& b) {
-  return tell(side, b.shard) + " " + b.batch.value + " " + std::string(to_string(b.status));
+  return tell(side, b.shard) + " " + b.batch.value + " " + std::string(to_string(b.status)) + (b.denied ? " denied" : "");
 }
 
 std::string tell(Side& side, const WishedBatch& b) {

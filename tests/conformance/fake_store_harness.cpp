@@ -208,6 +208,7 @@ ShardRow FakeStoreHarness::to_shard(const simulation::ShardRow& row) const {
   s.finish_reason = std::string(to_string(from.finish_reason));
   s.error = from.error;
   s.failures = from.failures;
+  s.denials = from.denials;
   s.due = row.due_at <= database_.clock();
   if (row.owner && is_alive(*row.owner)) s.owner = row.owner;
   s.accepted = row.accepted_at.has_value();

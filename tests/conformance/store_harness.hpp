@@ -69,6 +69,7 @@ struct ShardRow {
   std::string input_file, batch, batch_status, output_file, error_file;  ///< "" for none
   std::string finish_reason, error;
   int failures = 0;
+  int denials = 0;
   bool due = false;
   std::optional<Term> owner;  ///< a living one
   bool accepted = false;      ///< its batch was seen past the provider's examination

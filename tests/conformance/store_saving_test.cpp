@@ -70,6 +70,7 @@ TEST_P(Saving, EveryFieldSurvivesTheTrip) {
   shard.error = R"({"code":"batch_expired","message":"it's \"too late\""})";
   shard.error_file = FileId{"err-1"};
   shard.failures = 3;
+  shard.denials = 2;
   ASSERT_EQ(wait(store.save(term, before, shard, false)), SaveResult::saved);
   const Shard read = leased(term, shard.id, ShardState::finished);
   EXPECT_EQ(read.error, shard.error);
@@ -80,6 +81,7 @@ TEST_P(Saving, EveryFieldSurvivesTheTrip) {
   EXPECT_EQ(read.batch_status, BatchStatus::expired);
   EXPECT_EQ(read.finish_reason, FinishReason::expired);
   EXPECT_EQ(read.failures, 3);
+  EXPECT_EQ(read.denials, 2);
   EXPECT_EQ(read.requests, 2);
   EXPECT_EQ(read.bytes, 1000);
   EXPECT_EQ(read.tokens, 10);
@@ -275,6 +277,12 @@ TEST_P(Loads, LiveBatchesAreListedWithTheProvidersWord) {
   EXPECT_EQ(row_of(shard.id).state, "submitted") << "it decides nothing";
   EXPECT_TRUE(row_of(shard.id).accepted);
   wait(store.note_status(term, {}));
+  step(term, other, Delayed{0ms, "", true});
+  live = wait(store.live_batches("prov"));
+  EXPECT_FALSE(live[0].denied);
+  EXPECT_TRUE(live[1].denied);
+  wait(store.note_status(term, live));
+  EXPECT_FALSE(wait(store.live_batches("prov"))[1].denied) << "it was seen";
   step(term, shard, Ended{batch_of(shard, BatchStatus::completed)});
   EXPECT_THAT(wait(store.live_batches("prov")), SizeIs(1));
 }

@@ -34,13 +34,22 @@ void Oracle::enqueued(RequestId id, const std::string& body) {
   prompts_[id] = prompt_hash(body);
 }
 
-void Oracle::restored(Milliseconds now) {
+void Oracle::restored(Milliseconds now, bool new_timeline) {
   ++tally_.restores;
   restored_at_ = now;
+  if (!new_timeline) unnoticed_ = {now, now + schedule_.config.lease.ttl};
   std::erase_if(prompts_, [this](const auto& entry) { return !database_.request(entry.first); });
   for (const auto& [id, prompt] : prompts_) {
     const auto view = database_.request(id);
     if (view->state == RequestView::State::in_flight && view->shard) from_backup_[id] = *view->shard;
+  }
+}
+
+void Oracle::must_be_noticed() {
+  must_be_noticed_ = true;
+  for (const auto& [id, prompt] : prompts_) {
+    const auto view = database_.request(id);
+    if (view && view->state == RequestView::State::in_flight && !from_backup_.contains(id)) planned_unawares_.insert(id);
   }
 }
 
@@ -259,14 +268,15 @@ bool Oracle::unclosable(const BatchEntry& batch) const {
   return clock_was_set || batch.listed_surely > announced + schedule_.config.retry.settle_window;
 }
 
-/// What a loss of commits leaves open (tests/README.md): where nothing but a replica's memory tells of it, the others go on until
-/// its next heartbeat; and what a backup holds in one shard while it was given to another one since goes out with both.
-/// And of two attempts with one input file a list without metadata does not say which one a batch belongs to.
+/// What a loss of commits leaves open (tests/README.md): where nothing but a replica's memory tells of it, the others go on
+/// planning and submitting until its next heartbeat; and what a backup holds in one shard while it was given to another one since
+/// goes out with both. And of two attempts with one input file a list without metadata does not say which one a batch belongs to.
 bool Oracle::left_open(const Run& first, const BatchEntry& again) const {
   const auto held = from_backup_.find(first.line->id.request);
   if (held != from_backup_.end() && held->second != first.batch->shard) return true;
+  if (planned_unawares_.contains(first.line->id.request)) return true;
   if (restored_at_ && first.batch->attempt > 1 && clouds_[first.cloud]->struck(CloudFault::no_metadata) > 0) return true;
-  return restored_at_ && again.accepted >= *restored_at_ && again.accepted < *restored_at_ + schedule_.config.lease.ttl;
+  return unnoticed_ && again.accepted >= unnoticed_->first && again.accepted < unnoticed_->second;
 }
 
 /// Nothing is run again that was answered, paid for, and could be read.

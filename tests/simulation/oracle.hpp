@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,9 @@ class Oracle {
 
   void enqueued(RequestId id, const std::string& body);
   /// The database has just gone back. What producers enqueued in between is gone with it.
-  void restored(Milliseconds now);
-  /// Somebody was there who could tell that commits are lost.
-  void must_be_noticed() { must_be_noticed_ = true; }
+  void restored(Milliseconds now, bool new_timeline);
+  /// Somebody was there who could tell that commits are lost, and has told.
+  void must_be_noticed();
   void died() { ++tally_.deaths; }
   /// A person said that what is lost may be paid for again.
   void loss_accepted(Milliseconds now) {
@@ -81,7 +82,9 @@ class Oracle {
   const std::vector<std::unique_ptr<FakeCloud>>& clouds_;
   std::map<RequestId, std::uint64_t> prompts_;
   std::optional<Milliseconds> restored_at_;
-  std::map<RequestId, ShardId> from_backup_;            ///< which requests were in which live shards in it
+  std::optional<std::pair<Milliseconds, Milliseconds>> unnoticed_;  ///< when nothing but memories told of the last loss
+  std::map<RequestId, ShardId> from_backup_;                        ///< which requests were in which live shards in it
+  std::set<RequestId> planned_unawares_;                ///< which ones were put into shards before anybody told of the loss
   std::map<BatchId, std::vector<RequestId>> answered_;  ///< which of those that were read waited for an answer then
   std::string wasted_;                                  ///< the first answer that was passed over, in words
   bool must_be_noticed_ = false;

@@ -195,5 +195,89 @@ TEST_F(Scenario, RequestsThatAProviderRefusesWithoutAWordEndEvenWhenTheyAreAllTh
   EXPECT_EQ(verdict.tally.failed, 2);
 }
 
+TEST_F(Scenario, AResultFileThatIsDeniedOnceAmongManyFailuresIsReadLater) {
+  Schedule schedule = quiet(1, 1);
+  schedule.config.retry.max_delay = 500ms;
+  schedule.clouds[0].faults[CloudFault::download_cut] = 1;
+  schedule.events = {{0ms, Incident::enqueue, 0, 2, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  simulation.world().at(15s, [&] {
+    CloudFaults& faults = simulation.cloud(0).faults();
+    faults[CloudFault::download_cut] = 0;
+    faults[CloudFault::download_denied] = 1;
+    watch(simulation, [&] {
+      if (simulation.cloud(0).struck(CloudFault::download_denied) > 0) faults[CloudFault::download_denied] = 0;
+      return faults[CloudFault::download_denied] > 0;
+    });
+  });
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, ABatchThatIsSeenAgainIsNotGivenUpForDenialsBeforeThat) {
+  Schedule schedule = quiet(1, 1);
+  schedule.calm = 30s;
+  schedule.clouds[0].running = {25s, 25s};
+  schedule.clouds[0].late_listing = {40s, 40s};
+  schedule.clouds[0].faults[CloudFault::listed_late] = 1;
+  schedule.events = {{0ms, Incident::enqueue, 0, 2, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  const std::pair<Milliseconds, double> turns[] = {{3s, 1}, {11s, 0}, {13s, 1}, {21s, 0}};
+  for (const auto& [when, chance] : turns) {
+    simulation.world().at(when, [&simulation, chance = chance] { simulation.cloud(0).faults()[CloudFault::denied] = chance; });
+  }
+  const Verdict verdict = simulation.run();
+  EXPECT_GT(simulation.cloud(0).struck(CloudFault::denied), 10);
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, AfterALossABatchThatNeverSaysHowManyItAnsweredIsNotBoughtAgainUnasked) {
+  Schedule schedule = lost_announcement();
+  schedule.clouds[0].running = {1s, 1s};
+  schedule.clouds[0].faults[CloudFault::no_counts] = 1;
+  schedule.clouds[0].faults[CloudFault::download_cut] = 1;
+  schedule.events.back().at = 5s;
+  Simulation simulation(schedule, bench, nullptr);
+  simulation.world().at(5s, [&] { simulation.cloud(0).faults()[CloudFault::download_cut] = 0; });
+  watch(simulation, [&] {
+    FakeCloud& cloud = simulation.cloud(0);
+    if (cloud.ledger().batches.empty() || !cloud.ledger().batches[0].over) return true;
+    cloud.delete_by_hand(cloud.ledger().batches[0].input);
+    return false;
+  });
+  std::size_t unasked = 0;
+  simulation.world().at(schedule.calm - 1s, [&] { unasked = simulation.cloud(0).ledger().batches.size(); });
+  EXPECT_EQ(simulation.run().violation, "");
+  EXPECT_EQ(unasked, 1U) << "what was paid for and cannot be told waits for a person";
+}
+
+TEST_F(Scenario, AnEarlierAttemptsBatchIsNotTakenForThisOnesWhenNeitherSaysWhichItIs) {
+  Schedule schedule = quiet(1, 1);
+  schedule.clouds[0].newest_first = false;
+  schedule.clouds[0].faults[CloudFault::no_metadata] = 1;
+  schedule.events = {{0ms, Incident::enqueue, 0, 2, {}}};
+  std::uint32_t unanswered = 0;
+  for (schedule.seed = 1; schedule.seed <= 20; ++schedule.seed) {
+    Simulation simulation(schedule, bench, nullptr);
+    FakeCloud& cloud = simulation.cloud(0);
+    cloud.faults()[CloudFault::account_failed] = 1;
+    watch(simulation, [&] {
+      const std::vector<ShardView> shards = simulation.database().shards();
+      const bool again = !shards.empty() && shards[0].shard.attempt == 2 && shards[0].shard.intent;
+      const std::size_t batches = cloud.ledger().batches.size();
+      cloud.faults()[CloudFault::account_failed] = batches == 0 ? 1 : 0;
+      cloud.faults()[CloudFault::no_answer] = again && batches == 1 ? 1 : 0;
+      return batches < 2;
+    });
+    const Verdict verdict = simulation.run();
+    unanswered += cloud.struck(CloudFault::no_answer);
+    ASSERT_EQ(verdict.violation, "") << "seed " << schedule.seed;
+    ASSERT_EQ(verdict.tally.billed, 2) << "seed " << schedule.seed;
+  }
+  EXPECT_GT(unanswered, 0);
+}
+
 }  // namespace
 }  // namespace batchd::simulation

@@ -184,7 +184,11 @@ void Simulation::restore(bool new_timeline) {
   if (!backup_) return;
   database_ = *backup_;
   if (new_timeline) database_.begin_timeline();
-  oracle_.restored(now_ms());
+  oracle_.restored(now_ms(), new_timeline);
+  if (new_timeline) {
+    oracle_.must_be_noticed();
+    return;
+  }
   std::vector<Node*> witnesses;
   for (const Seat& seat : seats_) {
     if (seat.node && seat.node->knows_of_loss()) witnesses.push_back(seat.node);
@@ -193,7 +197,6 @@ void Simulation::restore(bool new_timeline) {
     const auto sound = [](Node* node) { return node->undisturbed(); };
     if (std::any_of(witnesses.begin(), witnesses.end(), sound)) oracle_.must_be_noticed();
   });
-  if (new_timeline) oracle_.must_be_noticed();
 }
 
 void Simulation::order(const Event& event) {

@@ -37,6 +37,7 @@ class Simulation {
 
   // For scenarios that are written by hand.
   World& world() { return world_; }
+  const FakeDatabase& database() const { return database_; }
   void enqueue(const NewRequest& request);
   FakeCloud& cloud(std::size_t provider) { return *clouds_.at(provider); }
 

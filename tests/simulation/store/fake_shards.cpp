@@ -174,6 +174,7 @@ void FakeDatabase::write(ShardRow& row, const Shard& after, bool keep_lease) {
   s.finish_reason = after.finish_reason;
   s.error = after.error;
   s.failures = after.failures;
+  s.denials = after.denials;
 }
 
 Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, bool keep_lease, std::int64_t confirmed) {
@@ -234,7 +235,7 @@ std::vector<LiveBatch> FakeDatabase::live_batches(std::string_view provider) con
   std::vector<LiveBatch> batches;
   for (const ShardRow& row : live_) {
     if (row.shard.state != ShardState::submitted || row.shard.provider != provider) continue;
-    batches.push_back({row.shard.id, *row.shard.batch, row.shard.batch_status});
+    batches.push_back({row.shard.id, *row.shard.batch, row.shard.batch_status, row.shard.denials > 0});
   }
   return batches;
 }
@@ -255,7 +256,7 @@ void FakeDatabase::note_status(Term term, const std::vector<LiveBatch>& batches)
   for (const LiveBatch& noted : batches) {
     ShardRow* const row = find_live(noted.shard);
     if (row == nullptr || row->shard.state != ShardState::submitted || row->shard.batch != noted.batch) continue;
-    if (row->shard.batch_status == noted.status) continue;
+    row->shard.denials = 0;
     row->shard.batch_status = noted.status;
     if (says_accepted(noted.status) && !row->accepted_at) row->accepted_at = server_->clock();
   }

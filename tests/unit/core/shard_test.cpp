@@ -72,6 +72,17 @@ TEST(Shard, KeepsTheRoomWhileTheAnswerIsUnknown) {
   EXPECT_EQ(looked.failures, 1);
 }
 
+TEST(Shard, CountsDenialsInARowApartFromOtherFailures) {
+  const Delayed denied{Milliseconds{5}, "", true};
+  const Delayed failed{Milliseconds{5}, ""};
+  Shard shard = apply(apply(finished(), denied), denied);
+  EXPECT_EQ(shard.denials, 2);
+  shard = apply(shard, failed);
+  EXPECT_EQ(shard.denials, 0) << "a failure says nothing about what is there";
+  EXPECT_EQ(shard.failures, 3);
+  EXPECT_EQ(apply(apply(shard, denied), Merged{}).denials, 0);
+}
+
 TEST(Shard, ARefusedPostIsAnotherAttemptWithTheSameFile) {
   const Shard again =
       apply(intended(), NotCreated{ProviderError{ErrorKind::quota, 400, "token_limit_exceeded", "full", {}}, Milliseconds{7}});
