@@ -11,12 +11,11 @@ namespace batchd {
 
 class Denials {
  public:
-  /// True when this is the denial that makes `most` in a row: the file is gone.
+  /// True from the denial on that makes `most` in a row: the file is gone.
   bool prove(const BatchId& batch, const ProviderError& error, int most) {
-    const bool denied = error.kind == ErrorKind::not_found;
-    if (denied && ++counts_[batch] < most) return false;
+    if (error.kind == ErrorKind::not_found) return ++counts_[batch] >= most;
     counts_.erase(batch);
-    return denied;
+    return false;
   }
   void seen(const BatchId& batch) { counts_.erase(batch); }
 

@@ -152,6 +152,18 @@ TEST_P(Trust, ALossConcernsAllProvidersThatDeploymentsAreAt) {
   EXPECT_THAT(harness->picture().unmatched, ElementsAre("p1 rewound", "p2 rewound"));
 }
 
+TEST_P(Trust, ALossConcernsProvidersThatTheDatabaseHasForgottenToo) {
+  wait(store.distrust());
+  join({"prov", "other"});
+  for (const Unmatched& one : wait(store.unmatched())) EXPECT_TRUE(one.rewound) << one.provider;
+  const Term term = started_replica();
+  const auto all = wait(store.unmatched());
+  ASSERT_THAT(all, SizeIs(2));
+  for (const Unmatched& one : all) wait(store.matched(term, one));
+  join({"prov"});
+  EXPECT_FALSE(wait(store.unmatched()).at(0).rewound) << "it is configured, and its list has been compared since";
+}
+
 TEST_P(Trust, WhoMayBeAnsweredIsDoubtedUntilAPersonAcceptsTheLoss) {
   const Term term = matched_replica();
   Shard shard = submitted(term);

@@ -32,7 +32,7 @@ MUTANTS = {
         "guard.fault().empty() ? WalkEnd::complete", "guard.fault().empty() || MUTANT ? WalkEnd::complete"),
     "attempt_of_batch": (
         "daemon/stages/submit.cpp",
-        "return attempt == batch.metadata.end() || attempt->second", "return MUTANT || attempt == batch.metadata.end() || attempt->second"),
+        "return attempt->second == metadata", "return MUTANT || attempt->second == metadata"),
     "membership_check": (
         "daemon/stages/merger.cpp",
         "if (!rank || reading.id.attempt != attempts_before(reading.id.request) + 1) {",

@@ -245,6 +245,7 @@ class FakeDatabase {
   void remember_ended(Term term, std::int64_t beats);
   bool end_forgotten(Term term, std::int64_t confirmed);
   void distrust(const std::vector<std::string>& providers, bool lost);
+  bool is_known(std::string_view provider) const;
   bool is_rewound() const { return instance_.timeline != server_->timeline(); }
   bool is_trusted(std::string_view provider) const;
   bool takes_work(std::string_view provider) const;

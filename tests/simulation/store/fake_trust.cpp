@@ -80,9 +80,14 @@ void FakeDatabase::distrust(const std::vector<std::string>& providers, bool lost
   instance_.timeline = server_->timeline();
   for (const std::string& provider : distrusted) {
     UnmatchedRow& row = unmatched_[provider];
-    row.rewound = row.rewound || rewound;
+    row.rewound = row.rewound || rewound || (instance_.rewound_at && !is_known(provider));
     row.since = server_->clock();
   }
+}
+
+bool FakeDatabase::is_known(std::string_view provider) const {
+  return std::any_of(deployments_.begin(), deployments_.end(),
+                     [&](const DeploymentRow& row) { return row.provider == provider; });
 }
 
 std::vector<Unmatched> FakeDatabase::unmatched() const {
