@@ -74,7 +74,10 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
   if (!provider.limits().wait_for_processed) co_return true;
   const auto file = co_await provider.retrieve_file(*shard.input_file);
   if (file.has_error()) {
-    if (file.error().kind == ErrorKind::not_found && shard.failures >= most_invisible) {
+    bool lost = file.error().kind == ErrorKind::not_found && shard.failures >= most_invisible;
+    // In a database that has lost commits the shard may have gone further, and its file was deleted after that.
+    if (lost) lost = co_await is_matched(shard.provider);
+    if (lost) {
       co_await file_lost(shard);
     } else {
       co_await delay(shard, "retrieve_file", file.error());
@@ -93,6 +96,11 @@ Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {
     co_return false;
   }
   co_return true;
+}
+
+Task<bool> SubmitStage::is_matched(const std::string& provider) {
+  const std::vector<Unmatched> doubts = co_await context_.store.unmatched();
+  co_return std::none_of(doubts.begin(), doubts.end(), [&](const Unmatched& doubt) { return doubt.provider == provider; });
 }
 
 /// It is made and sent anew.

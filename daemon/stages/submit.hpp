@@ -24,6 +24,8 @@ class SubmitStage final : public Stage {
   Task<void> step(Shard shard) override;
   /// False when the shard has been dealt with because its file is not usable now.
   Task<bool> file_is_ready(Shard& shard, Provider& provider);
+  /// Whether the provider's list has been compared with the books.
+  Task<bool> is_matched(const std::string& provider);
   Task<void> file_lost(Shard& shard);
   Task<void> post(Shard& shard, Provider& provider);
   Task<void> refused(Shard& shard, const ProviderError& error);

@@ -40,7 +40,6 @@ const std::vector<MutantInfo>& all_mutants() {
       {Mutant::own_batches, "own-batches", "takes batches of other instances for its own"},
       {Mutant::own_files, "own-files", "takes files of other instances for its own"},
       {Mutant::files_in_use, "files-in-use", "takes files that shards need for orphans"},
-      {Mutant::trust_of_lease, "trust-of-lease", "calls providers although its lease has run out"},
   };
   return all;
 }

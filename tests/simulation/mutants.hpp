@@ -42,7 +42,6 @@ enum class Mutant {
   own_batches,
   own_files,
   files_in_use,
-  trust_of_lease,
 };
 
 struct MutantInfo {

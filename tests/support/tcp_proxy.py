@@ -46,7 +46,10 @@ class Connection:
         self.client.sendall(data)
 
     def reset(self):
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass  # it has just closed by itself
         self.close()
 
     def close(self):

@@ -65,9 +65,6 @@ MUTANTS = {
         "daemon/core/orphan.cpp",
         "  if (owner.input_file == file.id) return FileVerdict::keep;",
         "  if (owner.input_file == file.id) return MUTANT ? FileVerdict::orphan : FileVerdict::keep;"),
-    "trust_of_lease": (
-        "daemon/stages/session.cpp",
-        "trusted_until_ = asked + ttl_ * 2 / 3;", "trusted_until_ = asked + ttl_ * 2 / 3 + (MUTANT ? ttl_ * 100 : ttl_ * 0);"),
 }
 
 
