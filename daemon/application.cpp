@@ -95,12 +95,6 @@ class Application {
   TaskGroup work_{loop_.get_executor()};   // everything that the heartbeat stands for
 };
 
-std::set<std::string> served_models(const Config& config) {
-  std::set<std::string> models;
-  for (const DeploymentConfig& deployment : config.deployments) models.insert(deployment.model);
-  return models;
-}
-
 std::set<std::string> provider_names(const Config& config) {
   std::set<std::string> names;
   for (const ProviderConfig& provider : config.providers) names.insert(provider.name);
@@ -150,7 +144,7 @@ Application::Application(const Config& config, Log& log, Metrics& metrics, PortW
       spool_(config.limits.state_dir, config.limits.disk),
       providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(replica_.session().trusted()); }),
       ports_(wrapped(wrapper, providers_.by_name())),
-      reporter_(store_, clock_, log, metrics, served_models(config), provider_names(config)),
+      reporter_(store_, clock_, log, metrics, offers_of(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
       replica_(config, {store_, ports_, spool_, clock_, log, metrics},
                ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, all_of(provider_names(config))}) {}

@@ -77,6 +77,7 @@ std::optional<std::int64_t> number(const ConfigKey& key, const Found& found) {
 
 void store(ConfigField field, std::int64_t value) {
   if (auto* duration = std::get_if<Milliseconds*>(&field)) **duration = Milliseconds(value);
+  if (auto* duration = std::get_if<std::optional<Milliseconds>*>(&field)) **duration = Milliseconds(value);
   if (auto* large = std::get_if<std::int64_t*>(&field)) **large = value;
   if (auto* small = std::get_if<int*>(&field)) **small = static_cast<int>(value);
 }
@@ -184,7 +185,7 @@ class Reader {
   }
 
   void unknown_section(std::string_view name, const toml::node& node) {
-    if (is_later_key(name, "")) {
+    if (is_later_section(name)) {
       problem(place(node), std::string(name), "a section",
               "nothing: [" + std::string(name) + "] is not supported by this version");
       return;
@@ -227,8 +228,6 @@ class Reader {
       const std::string path = label + "." + std::string(name.str());
       if (key != nullptr) {
         assign(*key, index, path, found_in_file(node, place(node)));
-      } else if (is_later_key(section, name.str())) {
-        problem(place(node), path, "a value", "nothing: this key is not supported by this version");
       } else if (section == "provider[]" && (name.str() == "api_key" || name.str() == "client_secret")) {
         given_["provider[" + std::to_string(index) + "]." + std::string(name.str())] = place(node);
         const std::string owner = table["name"].value_or(std::string("NAME"));

@@ -3,6 +3,7 @@
 // reported at once. Nothing here touches the network.
 #pragma once
 
+#include "core/proxy.hpp"
 #include "core/types.hpp"
 
 #include <cstdint>
@@ -45,6 +46,8 @@ struct EntraConfig {
   std::string method;  ///< client-secret | managed-identity | workload-identity
   std::string tenant_id;
   std::string client_id;
+  std::string object_id;           ///< of a machine's identity, instead of client_id
+  std::string msi_res_id;          ///< likewise
   std::string client_secret_file;  ///< "" when the secret came from the environment
   Secret client_secret;            ///< as it was when the configuration was read
   std::string token_file;
@@ -59,9 +62,17 @@ struct ProviderConfig {
   std::string endpoint;  ///< without a slash at its end
   std::string api_version;
   std::string api_key_file;
-  Secret api_key;  ///< as it was when the configuration was read
+  std::string bearer_token_file;  ///< instead of an API key
+  Secret secret;                  ///< the key or the token, as it was when the configuration was read
   EntraConfig entra;
+  std::string proxy;  ///< as given, perhaps with a password: print proxies.proxy->shown() only
+  std::string proxy_credentials_file;
+  ProxyRules proxies;  ///< what `proxy` and the environment come to
   std::string ca_file;
+  std::optional<Milliseconds> file_expiry;  ///< 0: not asked for; nothing: as is usual there
+  std::int64_t max_files = 0;               ///< 0: as many as the provider's documents say
+  std::string client_cert_file;
+  std::string client_key_file;
   std::string organization;
   std::string project;
 };
@@ -141,7 +152,8 @@ struct ConfigProblem {
 std::string to_string(const ConfigProblem& problem);
 
 using Environment = std::map<std::string, std::string>;
-/// This process's variables that begin with `BATCHD_`, and the few that say where state belongs or who a workload is.
+/// This process's variables that begin with `BATCHD_`, and the few that say where state belongs, who a workload is or which proxy
+/// stands on the way.
 Environment process_environment();
 
 /// Which keys a command needs: those that only speak to the database work without providers and their secrets.
@@ -182,6 +194,9 @@ struct HostPort {
 };
 /// `127.0.0.1:9464`, `[::]:9464`, `localhost:0`; nothing for anything else.
 std::optional<HostPort> parse_listen(std::string_view text);
+
+/// The proxy on the way to a provider's endpoint, nothing when there is none.
+std::optional<Proxy> endpoint_proxy(const ProviderConfig& provider);
 
 /// True when an endpoint's host is this machine.
 bool is_loopback_endpoint(std::string_view endpoint);

@@ -40,13 +40,6 @@ bool good_api_version(std::string_view text) {
   return rest.empty() || rest == "-preview";
 }
 
-void check_readable(const Desk& desk, const std::string& path, const std::string& key, const std::string& file) {
-  if (file.empty()) return;
-  if (access(file.c_str(), R_OK) != 0) {
-    desk.report(path, key, in_quotes(file) + " (" + std::strerror(errno) + ")", "a file that can be read");
-  }
-}
-
 void check_required(const Desk& desk, Config& config) {
   for (const ConfigKey& key : config_keys()) {
     if (!key.required) continue;
@@ -83,21 +76,32 @@ void check_secret(const Desk& desk, ProviderConfig& provider, const std::string&
                   const Environment& environment) {
   if (desk.given.contains(path + "entra")) return;  // instead of a key
   const std::string variable = api_key_variable(provider.name);
-  if (const auto value = environment.find(variable); value != environment.end() && !value->second.empty()) {
-    provider.api_key = Secret(value->second);
+  const auto value = environment.find(variable);
+  const bool in_environment = value != environment.end() && !value->second.empty();
+  const bool bearer = desk.given.contains(path + "bearer_token_file");
+  if (bearer && (in_environment || desk.given.contains(path + "api_key_file"))) {
+    desk.report(path + "bearer_token_file", key + "bearer_token_file",
+                "bearer_token_file and an API key in " + (in_environment ? variable : "api_key_file"), "one of the two only");
     return;
   }
-  if (provider.api_key_file.empty()) {
-    if (desk.given.contains(path + "api_key") || desk.given.contains(path + "api_key_file")) return;  // reported already
+  if (in_environment) {
+    provider.secret = Secret(value->second);
+    return;
+  }
+  const std::string& file = bearer ? provider.bearer_token_file : provider.api_key_file;
+  const std::string name = bearer ? "bearer_token_file" : "api_key_file";
+  if (file.empty()) {
+    if (desk.given.contains(path + "api_key") || desk.given.contains(path + name)) return;  // reported already
     desk.report(path + "api_key_file", key + "api_key_file", "",
                 "a file that holds the API key, or the key itself in the environment variable " + variable +
-                    (provider.kind == "openai" ? "" : ", or entra"));
+                    ", or bearer_token_file" + (provider.kind == "openai" ? "" : ", or entra"));
     return;
   }
   try {
-    provider.api_key = read_secret_file(provider.api_key_file);
+    provider.secret = read_secret_file(file);
   } catch (const std::runtime_error& error) {
-    desk.report(path + "api_key_file", key + "api_key_file", error.what(), "a file that holds the API key on one line");
+    desk.report(path + name, key + name, error.what(),
+                std::string("a file that holds the ") + (bearer ? "token" : "API key") + " on one line");
   }
 }
 
@@ -149,6 +153,7 @@ void check_provider(const Desk& desk, ProviderConfig& provider, std::size_t inde
   check_secret(desk, provider, path, key, environment);
   check_entra(desk, provider, path, key, environment, warnings);
   check_readable(desk, path + "ca_file", key + "ca_file", provider.ca_file);
+  check_connections(desk, provider, path, key, environment, warnings);
 }
 
 void check_deployments(const Desk& desk, const Config& config) {
@@ -213,6 +218,13 @@ void Desk::report(const std::string& path, std::string key, std::string found, s
   std::string place = where(path);
   if (const auto dot = path.rfind('.'); place.empty() && dot != std::string::npos) place = where(path.substr(0, dot));
   problems.push_back({std::move(place), std::move(key), std::move(found), std::move(expected), std::move(nearest)});
+}
+
+void check_readable(const Desk& desk, const std::string& path, const std::string& key, const std::string& file) {
+  if (file.empty()) return;
+  if (access(file.c_str(), R_OK) != 0) {
+    desk.report(path, key, in_quotes(file) + " (" + std::strerror(errno) + ")", "a file that can be read");
+  }
 }
 
 std::string table_label(const std::string& name, std::size_t index) {

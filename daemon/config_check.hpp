@@ -29,6 +29,13 @@ struct Desk {
 void check_entra(const Desk& desk, ProviderConfig& provider, const std::string& path, const std::string& key,
                  const Environment& environment, std::vector<std::string>& warnings);
 
+/// How a provider's connections leave: proxies, and the certificate to show. To be called when its URLs are known.
+void check_connections(const Desk& desk, ProviderConfig& provider, const std::string& path, const std::string& key,
+                       const Environment& environment, std::vector<std::string>& warnings);
+
+/// Reports a file that is named and cannot be read.
+void check_readable(const Desk& desk, const std::string& path, const std::string& key, const std::string& file);
+
 void check_database(Config& config, const Provenance& given, std::vector<ConfigProblem>& problems);
 void check_everything(Config& config, const Provenance& given, const Environment& environment, LoadedConfig& loaded);
 

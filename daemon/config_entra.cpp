@@ -26,9 +26,11 @@ struct EntraKey {
            (machine && method == "managed-identity");
   }
 };
-constexpr std::array<EntraKey, 7> entra_keys{{
+constexpr std::array<EntraKey, 9> entra_keys{{
     {"tenant_id", &EntraConfig::tenant_id, true, true, false},
     {"client_id", &EntraConfig::client_id, true, true, true},
+    {"object_id", &EntraConfig::object_id, false, false, true},
+    {"msi_res_id", &EntraConfig::msi_res_id, false, false, true},
     {"client_secret_file", &EntraConfig::client_secret_file, true, false, false},
     {"token_file", &EntraConfig::token_file, false, true, false},
     {"authority", &EntraConfig::authority, true, true, false},
@@ -76,9 +78,10 @@ void check_what_belongs(const Check& check) {
 
 void check_no_key(const Check& check) {
   const std::string variable = api_key_variable(check.provider.name);
-  if (check.given("api_key_file")) {
-    check.report("api_key_file", "api_key_file and entra", "one of the two only");
-  } else if (!check.from_environment(variable).empty()) {
+  for (const std::string name : {"api_key_file", "bearer_token_file"}) {
+    if (check.given(name)) check.report(name, name + " and entra", "one of the two only");
+  }
+  if (!check.from_environment(variable).empty()) {
     check.report("entra", "entra, and an API key in the environment variable " + variable, "one of the two only");
   }
 }
@@ -131,6 +134,19 @@ void check_url(const Check& check, std::string_view name, std::string& url, bool
   while (url.ends_with('/')) url.pop_back();
 }
 
+void check_machine(const Check& check) {
+  EntraConfig& entra = check.provider.entra;
+  if (!entra.identity_endpoint.empty()) check_url(check, "identity_endpoint", entra.identity_endpoint, true);
+  check_id(check, "object_id", entra.object_id);
+  std::string given;
+  for (const EntraKey& key : entra_keys) {
+    if (key.name != "client_id" && key.name != "object_id" && key.name != "msi_res_id") continue;
+    if ((entra.*key.value).empty()) continue;
+    if (!given.empty()) check.report(key.name, given + " and " + std::string(key.name), "one of the two only");
+    given = key.name;
+  }
+}
+
 void check_login(const Check& check, std::vector<std::string>& warnings) {
   EntraConfig& entra = check.provider.entra;
   take(check, "tenant_id", entra.tenant_id, "AZURE_TENANT_ID", "the tenant's id or domain");
@@ -162,7 +178,7 @@ void check_entra(const Desk& desk, ProviderConfig& provider, const std::string& 
   if (provider.kind == "openai")
     check.report("entra", in_quotes(entra.method), "an api_key_file: kind openai knows API keys only");
   if (entra.method == "managed-identity") {
-    if (!entra.identity_endpoint.empty()) check_url(check, "identity_endpoint", entra.identity_endpoint, true);
+    check_machine(check);
   } else {
     check_login(check, warnings);
   }

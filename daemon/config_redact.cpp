@@ -1,6 +1,7 @@
 // A database's address without its password, in both forms that libpq reads. Hides too much rather than too little where the text
 // is not quite as libpq would have it.
 #include "config.hpp"
+#include "core/lowered.hpp"
 
 #include <algorithm>
 
@@ -8,13 +9,6 @@ namespace batchd {
 namespace {
 
 constexpr std::string_view hidden = "***";
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 bool is_blank(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');

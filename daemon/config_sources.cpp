@@ -3,7 +3,16 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 namespace batchd {
+namespace {
+
+constexpr std::array<std::string_view, 6> proxy_names{"https_proxy", "HTTPS_PROXY", "all_proxy",
+                                                      "ALL_PROXY",   "no_proxy",    "NO_PROXY"};
+
+}  // namespace
 
 std::string to_string(const ConfigProblem& problem) {
   std::string out = problem.where.empty() ? "" : problem.where + ": ";
@@ -23,7 +32,9 @@ Environment process_environment() {
     const std::string_view name = text.substr(0, equals);
     const bool of_workload = name == "AZURE_TENANT_ID" || name == "AZURE_CLIENT_ID" || name == "AZURE_AUTHORITY_HOST" ||
                              name == "AZURE_FEDERATED_TOKEN_FILE";
-    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME" || of_workload) {
+    const bool of_proxy = std::find(proxy_names.begin(), proxy_names.end(), name) != proxy_names.end();
+    if (name.starts_with("BATCHD_") || name == "STATE_DIRECTORY" || name == "XDG_STATE_HOME" || name == "HOME" || of_workload ||
+        of_proxy) {
       out.emplace(name, text.substr(equals + 1));
     }
   }

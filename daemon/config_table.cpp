@@ -49,8 +49,11 @@ const std::vector<ConfigKey>& table() {
        .help = "The api-version sent with every call; required for kind `azure`, and for it only.",
        .field = FIELD(providers.at(i).api_version)},
       {.section = "provider[]", .name = "api_key_file", .example = "/run/credentials/batchd/azure-key",
-       .help = "A file that holds the API key. Required, unless `BATCHD_PROVIDER_<NAME>_API_KEY` holds the key itself, or there is `entra`.",
+       .help = "A file that holds the API key. Required, unless `BATCHD_PROVIDER_<NAME>_API_KEY` holds the key itself, or there is `bearer_token_file` or `entra`.",
        .field = FIELD(providers.at(i).api_key_file)},
+      {.section = "provider[]", .name = "bearer_token_file", .example = "/run/gateway/token",
+       .help = "A file that holds a bearer token, sent as `Authorization: Bearer` instead of an API key, and that somebody else renews: a gateway's, or one that a sidecar fetches. Read again when it changes.",
+       .field = FIELD(providers.at(i).bearer_token_file)},
       {.section = "provider[]", .name = "entra", .type = ValueType::choice, .example = "workload-identity",
        .choices = {"client-secret", "managed-identity", "workload-identity"},
        .help = "Microsoft Entra tokens instead of an API key, and how they are obtained; kinds `azure` and `azure-v1` only.",
@@ -61,6 +64,12 @@ const std::vector<ConfigKey>& table() {
       {.section = "provider[]", .name = "client_id", .example = "00000000-1111-2222-3333-444444444444",
        .help = "The application's id; required as `tenant_id` is (`AZURE_CLIENT_ID`). With `managed-identity`: which user-assigned identity.",
        .field = FIELD(providers.at(i).entra.client_id)},
+      {.section = "provider[]", .name = "object_id", .example = "00000000-1111-2222-3333-444444444444",
+       .help = "With `managed-identity`: which user-assigned identity, by its object id instead of its client id.",
+       .field = FIELD(providers.at(i).entra.object_id)},
+      {.section = "provider[]", .name = "msi_res_id", .example = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/batchd",
+       .help = "With `managed-identity`: which user-assigned identity, by its Azure resource id.",
+       .field = FIELD(providers.at(i).entra.msi_res_id)},
       {.section = "provider[]", .name = "client_secret_file", .example = "/run/credentials/batchd/client-secret",
        .help = "A file that holds the client secret; required with `client-secret`, unless `BATCHD_PROVIDER_<NAME>_CLIENT_SECRET` holds the secret itself.",
        .field = FIELD(providers.at(i).entra.client_secret_file)},
@@ -77,8 +86,26 @@ const std::vector<ConfigKey>& table() {
        .help = "With `managed-identity`: a local stand-in for the machine's own endpoint, on loopback only.",
        .field = FIELD(providers.at(i).entra.identity_endpoint)},
       {.section = "provider[]", .name = "ca_file", .example = "/etc/ssl/certs/company-ca.pem",
-       .help = "Certificates (PEM) to trust instead of the system's, for an endpoint behind a private authority.",
+       .help = "Certificates (PEM) to trust besides the system's, for an endpoint or a proxy behind a private authority.",
        .field = FIELD(providers.at(i).ca_file)},
+      {.section = "provider[]", .name = "file_expiry", .type = ValueType::duration, .example = "30d", .most = 2'592'000'000,
+       .help = "When the provider removes our files by itself, should batchd not have: at Azure 14d to 30d, at OpenAI 1h to 30d; `0s` for never. Without it, 30d where that raises Azure's ceiling on files (`azure-v1`, and api-versions from 2025-03-01-preview) unless `remote_files` is `keep`.",
+       .field = FIELD(providers.at(i).file_expiry)},
+      {.section = "provider[]", .name = "max_files", .type = ValueType::count, .example = "500", .least = 1,
+       .help = "Files the account may hold, others' too: batchd uploads nothing beyond. Without it 500 at Azure, 10,000 where files expire, no limit at OpenAI.",
+       .field = FIELD(providers.at(i).max_files)},
+      {.section = "provider[]", .name = "client_cert_file", .example = "/etc/batchd/client.pem",
+       .help = "A certificate (PEM, its chain behind it) to show to an endpoint that asks for one; `client_key_file` beside it.",
+       .field = FIELD(providers.at(i).client_cert_file)},
+      {.section = "provider[]", .name = "client_key_file", .example = "/run/credentials/batchd/client-key.pem",
+       .help = "Its private key (PEM, without a passphrase).",
+       .field = FIELD(providers.at(i).client_key_file)},
+      {.section = "provider[]", .name = "proxy", .example = "http://proxy.example:3128",
+       .help = "The proxy (CONNECT, `http://` or `https://`) to the endpoint and to `authority`; `none` connects straight. Without it `HTTPS_PROXY`, else `ALL_PROXY`, but for what `NO_PROXY` names. This machine and its identity endpoint are never reached through one.",
+       .field = FIELD(providers.at(i).proxy)},
+      {.section = "provider[]", .name = "proxy_credentials_file", .example = "/run/credentials/batchd/proxy",
+       .help = "A file that holds `user:password` for the proxy, so that they need not stand in its URL; read at each connection.",
+       .field = FIELD(providers.at(i).proxy_credentials_file)},
       {.section = "provider[]", .name = "organization", .example = "org-123",
        .help = "Sent as `OpenAI-Organization`; kind `openai` only.",
        .field = FIELD(providers.at(i).organization)},
@@ -109,7 +136,7 @@ const std::vector<ConfigKey>& table() {
        .help = "Largest file; a request that does not fit in one of its own is settled as failed.",
        .field = FIELD(planner.max_bytes)},
       {.section = "planner", .name = "unroutable_after", .type = ValueType::duration, .fallback = "24h",
-       .help = "How long a request waits for a deployment that serves its model before it is settled as failed.",
+       .help = "How long a request waits for a deployment that takes its model and endpoint before it is settled as failed.",
        .field = FIELD(planner.unroutable_after)},
 
       {.section = "poll", .name = "interval", .type = ValueType::duration, .fallback = "60s", .least = 1,
@@ -172,13 +199,7 @@ const std::vector<ConfigKey>& table() {
 // clang-format on
 
 // Named by the design, and refused rather than ignored until this version can do them.
-struct LaterKey {
-  std::string_view section;
-  std::string_view name;  // "" for the whole section
-};
-constexpr LaterKey later[] = {
-    {"provider[]", "proxy"}, {"provider[]", "max_files"}, {"tokens", ""}, {"prices", ""}, {"budget", ""},
-};
+constexpr std::string_view later_sections[] = {"tokens", "prices", "budget"};
 
 }  // namespace
 
@@ -222,11 +243,8 @@ const ConfigKey* find_config_key(std::string_view section, std::string_view name
   return nullptr;
 }
 
-bool is_later_key(std::string_view section, std::string_view name) {
-  for (const LaterKey& key : later) {
-    if (key.section == section && key.name == name) return true;
-  }
-  return false;
+bool is_later_section(std::string_view section) {
+  return std::find(std::begin(later_sections), std::end(later_sections), section) != std::end(later_sections);
 }
 
 }  // namespace batchd

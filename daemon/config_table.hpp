@@ -16,7 +16,7 @@ namespace batchd {
 enum class ValueType { text, duration, size, count, integer, choice };
 
 /// Where a key's value goes.
-using ConfigField = std::variant<std::string*, Milliseconds*, std::int64_t*, int*>;
+using ConfigField = std::variant<std::string*, Milliseconds*, std::optional<Milliseconds>*, std::int64_t*, int*>;
 
 struct ConfigKey {
   std::string_view section;  ///< "poll"; "provider[]" for each [[provider]]
@@ -40,8 +40,8 @@ std::span<const ConfigKey> config_keys();
 /// The sections in the table's order, "[]" and all.
 std::vector<std::string_view> config_sections();
 const ConfigKey* find_config_key(std::string_view section, std::string_view name);
-/// True for keys (and, with the name "", sections) that are planned and that this version cannot do yet.
-bool is_later_key(std::string_view section, std::string_view name);
+/// True for sections that are planned and that this version cannot do yet.
+bool is_later_section(std::string_view section);
 /// The valid key that was most likely meant: alike as a whole, or of the same name in another section.
 std::string nearest_config_key(std::string_view section, std::string_view name);
 /// The name nearest to `wanted`, "" when there are none.

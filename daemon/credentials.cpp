@@ -1,5 +1,6 @@
 #include "credentials.hpp"
 
+#include "connections.hpp"
 #include "provider/entra.hpp"
 #include "provider/token_cache.hpp"
 
@@ -18,14 +19,13 @@ Endpoint endpoint_of(const ProviderConfig& provider, const std::string& url) {
 
 std::unique_ptr<TokenSource> make_source(const ProviderConfig& provider) {
   const EntraConfig& entra = provider.entra;
-  HttpClientOptions options;
-  options.ca_file = provider.ca_file;
-  options.user_agent = "batchd/" BATCHD_VERSION;
   if (entra.method == "managed-identity") {
     const Endpoint endpoint =
         entra.identity_endpoint.empty() ? machine_identity_endpoint() : endpoint_of(provider, entra.identity_endpoint);
     const std::string resource = entra.scope.substr(0, entra.scope.rfind("/.default"));
-    return std::make_unique<MachineIdentity>(MachineIdentitySettings{endpoint, resource, entra.client_id}, std::move(options));
+    return std::make_unique<MachineIdentity>(
+        MachineIdentitySettings{endpoint, resource, entra.client_id, entra.object_id, entra.msi_res_id},
+        http_options(provider, endpoint));
   }
   LoginProof proof;
   if (entra.method == "workload-identity") {
@@ -35,25 +35,29 @@ std::unique_ptr<TokenSource> make_source(const ProviderConfig& provider) {
   }
   const Endpoint authority = endpoint_of(provider, entra.authority);
   return std::make_unique<EntraLogin>(LoginSettings{authority, entra.tenant_id, entra.client_id, entra.scope, std::move(proof)},
-                                      std::move(options));
+                                      http_options(provider, authority));
 }
 
 }  // namespace
 
 KeyCredential::KeyCredential(const ProviderConfig& provider, Log& log)
-    : provider_(provider.name), file_(provider.api_key_file), key_(provider.api_key), log_(log) {
+    : provider_(provider.name),
+      file_(provider.bearer_token_file.empty() ? provider.api_key_file : provider.bearer_token_file),
+      scheme_(provider.bearer_token_file.empty() ? Authorization::Scheme::api_key : Authorization::Scheme::bearer),
+      key_(provider.secret),
+      log_(log) {
   if (!file_.empty()) watch_.emplace(file_);
 }
 
 Task<ProviderResult<Authorization>> KeyCredential::authorization() {
   look();
-  co_return Authorization{Authorization::Scheme::api_key, key_.reveal()};
+  co_return Authorization{scheme_, key_.reveal()};
 }
 
 Task<ProviderResult<std::optional<Authorization>>> KeyCredential::replacement(const Authorization& refused) {
   look();
   if (key_.reveal() == refused.secret) co_return std::optional<Authorization>();
-  co_return std::optional<Authorization>(Authorization{Authorization::Scheme::api_key, key_.reveal()});
+  co_return std::optional<Authorization>(Authorization{scheme_, key_.reveal()});
 }
 
 Task<bool> KeyCredential::tend() {

@@ -15,7 +15,7 @@
 
 namespace batchd {
 
-/// An API key, from its file or from the environment.
+/// An API key, from its file or from the environment, or a bearer token from its file.
 class KeyCredential final : public Credential {
  public:
   KeyCredential(const ProviderConfig& provider, Log& log);
@@ -31,6 +31,7 @@ class KeyCredential final : public Credential {
   std::string provider_;
   std::string file_;
   std::optional<FileWatch> watch_;  // none: the key came from the environment and stays
+  Authorization::Scheme scheme_;
   Secret key_;
   bool changed_ = false;     // since tend() was last called
   bool unreadable_ = false;  // the file has changed and could not be read since

@@ -93,6 +93,10 @@ struct Metrics::Impl {
                   "provider,operation,code");
   Family<Histogram>& call_time = all.histogram("batchd_provider_call_seconds",
                                                "How long calls to providers took, transfers included.", "provider,operation");
+  Family<Gauge>& withheld = all.gauge("batchd_provider_calls_withheld",
+                                      "1 while this replica withholds calls because the provider does not answer; one at a time "
+                                      "finds out whether it does again.",
+                                      "provider");
   Gauge& unknown =
       all.gauge("batchd_submissions_unknown", "Submissions of which it is not known yet whether a batch came of them.").Add({});
   Counter& duplicates = all.counter("batchd_duplicate_batches_total",
@@ -102,11 +106,13 @@ struct Metrics::Impl {
       all.counter("batchd_lease_lost_total", "Steps dropped because another replica had taken over the shard.").Add({});
   Counter& database_errors =
       all.counter("batchd_database_errors_total", "Database operations that failed and will be tried again.").Add({});
-  Family<Gauge>& file_slots = all.gauge("batchd_file_slots", "Files of ours that the provider holds.", "provider");
+  Family<Gauge>& file_slots = all.gauge(
+      "batchd_file_slots", "Files that the provider holds: ours, and the others when they were last counted.", "provider");
   Family<Gauge>& loop_age =
       all.gauge("batchd_loop_age_seconds", "Time since the loop's last complete pass; grows when a loop is stuck.", "loop");
   Family<Gauge>& unroutable =
-      all.gauge("batchd_unroutable_requests", "Queued requests whose model no configured deployment serves.", "model");
+      all.gauge("batchd_unroutable_requests",
+                "Queued requests whose model, or whose endpoint with that model, no configured deployment takes.", "model");
 
   std::mutex mutex;  // guards what follows; prometheus-cpp guards itself
   std::map<std::string, Clock::time_point, std::less<>> beats;
@@ -201,6 +207,10 @@ void Metrics::set_lane_paused(std::string_view deployment, std::string_view reas
 
 void Metrics::set_submissions_unknown(std::int64_t count) {
   impl_->unknown.Set(static_cast<double>(count));
+}
+
+void Metrics::set_calls_withheld(std::string_view provider, bool withheld) {
+  impl_->withheld.Add({{"provider", std::string(provider)}}).Set(withheld ? 1 : 0);
 }
 
 void Metrics::set_file_slots(std::string_view provider, std::int64_t used) {

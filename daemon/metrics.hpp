@@ -53,6 +53,7 @@ class Metrics {
   /// `reason` "" when the lane is not paused.
   void set_lane_paused(std::string_view deployment, std::string_view reason);
   void set_submissions_unknown(std::int64_t count);
+  void set_calls_withheld(std::string_view provider, bool withheld);
   void set_file_slots(std::string_view provider, std::int64_t used);
   /// Replaces the whole family: models not named any more disappear.
   void set_unroutable(const std::vector<std::pair<std::string, std::int64_t>>& by_model);

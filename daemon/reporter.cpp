@@ -16,13 +16,13 @@ Milliseconds since(Clock::TimePoint then, const Clock& clock) {
 
 }  // namespace
 
-Reporter::Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models,
+Reporter::Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::vector<Offer> offers,
                    std::set<std::string> providers)
     : store_(store),
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      served_(std::move(served_models)),
+      offers_(std::move(offers)),
       providers_(std::move(providers)),
       started_(clock.now()) {
   snapshot_.version = BATCHD_VERSION;
@@ -69,9 +69,11 @@ void Reporter::show(const StoreGauges& gauges) {
   snapshot_.submissions_unknown = gauges.submissions_unknown;
   snapshot_.deployments.clear();
   snapshot_.unroutable.clear();
-  for (const auto& [model, requests] : gauges.queued_by_model) {
-    if (!served_.contains(model) && requests > 0) snapshot_.unroutable.emplace_back(model, requests);
+  std::map<std::string, std::int64_t> untaken;
+  for (const auto& [lane, requests] : gauges.queued_by_lane) {
+    if (!is_offered(offers_, lane) && requests > 0) untaken[lane.model] += requests;
   }
+  snapshot_.unroutable.assign(untaken.begin(), untaken.end());
   std::int64_t settled = 0;
   for (const auto& [outcome, requests] : gauges.settled) settled += requests;
   metrics_.set_requests("accepted", gauges.accepted);

@@ -11,13 +11,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace batchd {
 
 class Reporter final : public StatusSource {
  public:
-  Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::set<std::string> served_models,
-           std::set<std::string> providers);
+  Reporter(Store& store, Clock& clock, Log& log, Metrics& metrics, std::vector<Offer> offers, std::set<std::string> providers);
 
   Task<void> run();
   /// What start-up found out about the schema: "" when it fits.
@@ -36,7 +36,7 @@ class Reporter final : public StatusSource {
   Clock& clock_;
   Log& log_;
   Metrics& metrics_;
-  std::set<std::string> served_;
+  std::vector<Offer> offers_;
   std::set<std::string> providers_;
   std::string schema_problem_ = "the database has not answered yet";
   bool stopping_ = false;

@@ -213,8 +213,9 @@ std::vector<DeploymentLine> Diagnosis::deployments() {
 std::vector<WaitingLine> Diagnosis::waiting() {
   return transact(database_, [](Transaction& tx) {
     std::vector<WaitingLine> lines;
-    for (const auto& row : tx.run(queries::waiting_by_model)) {
-      lines.push_back({row[0].as<std::string>(), row[1].as<std::int64_t>(), row[2].as<std::int64_t>()});
+    for (const auto& row : tx.run(queries::waiting_by_lane)) {
+      lines.push_back(
+          {{row[0].as<std::string>(), row[1].as<std::string>()}, row[2].as<std::int64_t>(), row[3].as<std::int64_t>()});
     }
     return lines;
   });

@@ -56,7 +56,7 @@ struct DeploymentLine {
 };
 
 struct WaitingLine {
-  std::string model;
+  Lane lane;
   std::int64_t requests = 0;
   std::int64_t seconds = 0;  ///< how long the oldest has waited
 };

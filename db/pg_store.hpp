@@ -44,7 +44,7 @@ class PgStore final : public Store {
   Task<std::vector<Flow>> backlog() override;
   Task<std::vector<DeploymentLoad>> deployments() override;
   Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
-  Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
+  Task<int> fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) override;
   Task<int> expire_overdue(Term term) override;
   Task<void> maintain() override;
   Task<bool> retire(Term term, Milliseconds settled) override;
@@ -78,7 +78,8 @@ class PgStore final : public Store {
   Task<void> suspect_orphans(std::string_view provider) override;
   Task<std::optional<OrphanTask>> orphans_due(std::string_view provider) override;
   Task<FileBooks> file_books(std::string_view provider, const std::vector<ShardId>& shards) override;
-  Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task) override;
+  Task<FileSlots> file_slots(std::string_view provider) override;
+  Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) override;
 
   Task<StoreGauges> gauges() override;
   Task<std::vector<JobProgress>> jobs(int most) override;

@@ -40,8 +40,8 @@ StoreGauges read_gauges(Database& database) {
       gauges.shards[std::string(to_string(state))] = 0;
     }
     for (const auto& row : tx.run(queries::shard_states)) gauges.shards[row[0].as<std::string>()] = row[1].as<std::int64_t>();
-    for (const auto& row : tx.run(queries::queued_by_model))
-      gauges.queued_by_model[row[0].as<std::string>()] = row[1].as<std::int64_t>();
+    for (const auto& row : tx.run(queries::queued_by_lane))
+      gauges.queued_by_lane[{row[0].as<std::string>(), row[1].as<std::string>()}] = row[2].as<std::int64_t>();
     gauges.oldest_queued = Milliseconds{tx.run(queries::oldest_queued)[0][0].as<std::int64_t>()};
     gauges.submissions_unknown = tx.run(queries::submissions_unknown)[0][0].as<std::int64_t>();
     for (const auto& row : tx.run(queries::files_by_provider)) gauges.files[row[0].as<std::string>()] = row[1].as<std::int64_t>();

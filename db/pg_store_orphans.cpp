@@ -34,6 +34,19 @@ FileBooks read_books(Database& database, const std::string& provider, const std:
   });
 }
 
+FileSlots read_slots(Database& database, const std::string& provider) {
+  return transact(database, [&](Transaction& tx) {
+    const auto rows = tx.run(queries::file_slots, provider);
+    FileSlots slots;
+    slots.inputs = rows[0][0].as<std::int64_t>();
+    slots.results = rows[0][1].as<std::int64_t>();
+    slots.coming = rows[0][2].as<std::int64_t>();
+    if (!rows[0][3].is_null()) slots.others = rows[0][3].as<std::int64_t>();
+    if (!rows[0][4].is_null()) slots.counted = Milliseconds{rows[0][4].as<std::int64_t>()};
+    return slots;
+  });
+}
+
 }  // namespace
 
 Task<void> PgStore::suspect_orphans(std::string_view provider) {
@@ -50,9 +63,13 @@ Task<FileBooks> PgStore::file_books(std::string_view provider, const std::vector
   return run([&db = database_, name = std::string(provider), shards] { return read_books(db, name, shards); });
 }
 
-Task<void> PgStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task) {
-  return run([&db = database_, term, name = std::string(provider), mark = task.mark] {
-    transact(db, [&](Transaction& tx) { tx.run(queries::orphans_swept, term.value, name, mark); });
+Task<FileSlots> PgStore::file_slots(std::string_view provider) {
+  return run([&db = database_, name = std::string(provider)] { return read_slots(db, name); });
+}
+
+Task<void> PgStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) {
+  return run([&db = database_, term, name = std::string(provider), mark = task.mark, others] {
+    transact(db, [&](Transaction& tx) { tx.run(queries::orphans_swept, term.value, name, mark, others); });
   });
 }
 

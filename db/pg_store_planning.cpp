@@ -54,12 +54,24 @@ std::optional<PlannedShard> plan_shard(Database& database, std::int64_t beats, T
       database.settings().bulk_timeout);
 }
 
-int fail_unserved(Database& database, Term term, const std::vector<std::string>& served, Milliseconds after) {
+/// Each endpoint of each offer by itself, an empty one for any.
+std::vector<Lane> pairs_of(const std::vector<Offer>& offers) {
+  std::vector<Lane> pairs;
+  for (const Offer& offer : offers) {
+    if (offer.endpoints.empty()) pairs.push_back({offer.model, ""});
+    for (const std::string& endpoint : offer.endpoints) pairs.push_back({offer.model, endpoint});
+  }
+  return pairs;
+}
+
+int fail_untaken(Database& database, Term term, const std::vector<Offer>& offers, Milliseconds after) {
   return transact(database, [&](Transaction& tx) {
     if (tx.run(queries::holds_plan, term.value).empty()) return 0;
-    const std::string models = text_array_of(served, [](const std::string& model) -> const std::string& { return model; });
-    return tx.run(queries::fail_unroutable_queued, models, after.count())[0][0].as<int>() +
-           tx.run(queries::fail_unroutable_returned, models, after.count())[0][0].as<int>();
+    const std::vector<Lane> pairs = pairs_of(offers);
+    const std::string models = text_array_of(pairs, [](const Lane& lane) -> const std::string& { return lane.model; });
+    const std::string endpoints = text_array_of(pairs, [](const Lane& lane) -> const std::string& { return lane.endpoint; });
+    return tx.run(queries::fail_unroutable_queued, models, endpoints, after.count())[0][0].as<int>() +
+           tx.run(queries::fail_unroutable_returned, models, endpoints, after.count())[0][0].as<int>();
   });
 }
 
@@ -103,8 +115,8 @@ Task<std::optional<PlannedShard>> PgStore::plan(Term term, const PlanOrder& orde
   return run([&db = database_, &beats = beats_, term, order] { return plan_shard(db, beats.confirmed(term), term, order); });
 }
 
-Task<int> PgStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
-  return run([&db = database_, term, served, after] { return fail_unserved(db, term, served, after); });
+Task<int> PgStore::fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) {
+  return run([&db = database_, term, offers, after] { return fail_untaken(db, term, offers, after); });
 }
 
 Task<int> PgStore::expire_overdue(Term term) {

@@ -31,6 +31,7 @@ Shard to_shard(const pqxx::row& row) {
   shard.error = row["error"].as<std::string>();
   shard.failures = row["failures"].as<int>();
   shard.denials = row["denials"].as<int>();
+  shard.short_reads = row["short_reads"].as<int>();
   shard.intent_age = Milliseconds{row["intent_age"].as<std::int64_t>()};
   shard.state_age = Milliseconds{row["state_age"].as<std::int64_t>()};
   shard.unwanted = row["unwanted"].as<bool>();
@@ -83,7 +84,7 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
                             after.tokens, after.reserved, after.intent, after.looks, text_of(after.input_file),
                             text_of(after.batch), std::string(to_string(after.batch_status)), text_of(after.output_file),
                             text_of(after.error_file), std::string(to_string(after.finish_reason)), after.error, after.failures,
-                            after.due_in.count(), keep_lease, before.reserved, after.denials);
+                            after.due_in.count(), keep_lease, before.reserved, after.denials, after.short_reads);
   if (saved.empty()) return SaveResult::lost;
   keep_books(tx, before, after);
   const Tokens growth = after.reserved - before.reserved;
@@ -93,6 +94,8 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
              tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth, after.id.value).affected_rows() == 0) {
     throw NoRoom{};
   }
+  if (before.state == ShardState::submitted && after.state == ShardState::finished)
+    tx.run(queries::hurry_refused_for_room, saved[0][0].as<std::string>(), std::string(no_room_code));
   if (after.state == ShardState::merged && before.state != ShardState::merged) release_members(tx, after);
   return SaveResult::saved;
 }

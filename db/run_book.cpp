@@ -40,7 +40,8 @@ constexpr char find_duplicates[] = R"(
   ) numbered WHERE number <> first ORDER BY number LIMIT $1::int)";
 
 constexpr char find_models[] =
-    "SELECT model, count(*), min(number) FROM pg_temp.batchd_input GROUP BY model ORDER BY min(number)";
+    "SELECT model, endpoint, count(*), min(number) FROM pg_temp.batchd_input GROUP BY model, endpoint "
+    "ORDER BY min(min(number)) OVER (PARTITION BY model), min(number)";
 
 // A line's name among all lines ever given under this job.
 constexpr char create_named[] = R"(
@@ -157,7 +158,11 @@ void judge(BulkTransaction& tx, const RunBook::Check& check) {
   for (int i = 0; i < twice.size(); ++i) duplicates.push_back({number(twice, i, 0), number(twice, i, 1), text(twice, i, 2)});
   std::vector<ModelUse> models;
   const Rows used = tx.run(find_models);
-  for (int i = 0; i < used.size(); ++i) models.push_back({text(used, i, 0), number(used, i, 1), number(used, i, 2)});
+  for (int i = 0; i < used.size(); ++i) {
+    if (models.empty() || models.back().model != text(used, i, 0)) models.push_back({text(used, i, 0), 0, number(used, i, 3)});
+    models.back().endpoints.push_back({text(used, i, 1), number(used, i, 3)});
+    models.back().requests += number(used, i, 2);
+  }
   check(duplicates, twice.size() > 0 ? number(twice, 0, 3) : 0, models);
 }
 

@@ -29,10 +29,16 @@ struct Duplicate {
   std::string custom_id;
 };
 
+struct EndpointUse {
+  std::string endpoint;
+  std::int64_t first_line = 0;
+};
+
 struct ModelUse {
   std::string model;
   std::int64_t requests = 0;
   std::int64_t first_line = 0;
+  std::vector<EndpointUse> endpoints{};
 };
 
 /// How a file stands after it was taken in.

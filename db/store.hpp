@@ -4,6 +4,7 @@
 // used throws StoreError, and the caller tries again later. All times are the database's.
 #pragma once
 
+#include "core/file_slots.hpp"
 #include "core/members.hpp"
 #include "core/outcome.hpp"
 #include "core/planning.hpp"
@@ -144,10 +145,10 @@ struct StoreGauges {
   std::int64_t in_flight = 0;
   std::map<std::string, std::int64_t> settled;  ///< by outcome
   std::map<std::string, std::int64_t> shards;   ///< by state; closed ones are not counted
-  std::map<std::string, std::int64_t> queued_by_model;
+  std::map<Lane, std::int64_t> queued_by_lane;
   Milliseconds oldest_queued{0};
   std::int64_t submissions_unknown = 0;
-  std::map<std::string, std::int64_t> files;  ///< ours that a provider holds, by provider
+  std::map<std::string, std::int64_t> files;  ///< that a provider holds, ours and others, by provider
   std::vector<DeploymentLoad> deployments;
 };
 
@@ -206,9 +207,9 @@ class Store {
   /// Binds the next requests to a new shard. Nothing when `term` does not hold the role `plan`, the deployment's provider is
   /// unmatched, or nothing was there.
   virtual Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) = 0;
-  /// Settles queued requests that no deployment serves and that have waited longer than `after` as failed (`no_deployment`).
-  /// `served` are the models that some deployment serves. Bounded; returns how many.
-  virtual Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) = 0;
+  /// Settles queued requests that nobody offers to take and that have waited longer than `after` as failed (`no_deployment`).
+  /// Bounded; returns how many.
+  virtual Task<int> fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) = 0;
   /// Settles queued requests whose deadline has passed as `expired` (code `deadline_passed`), when `term` holds the role `plan`.
   /// Bounded; returns how many.
   virtual Task<int> expire_overdue(Term term) = 0;
@@ -295,9 +296,10 @@ class Store {
   virtual Task<std::optional<OrphanTask>> orphans_due(std::string_view provider) = 0;
   /// What the books say about files named after these shards.
   virtual Task<FileBooks> file_books(std::string_view provider, const std::vector<ShardId>& shards) = 0;
-  /// They have been looked through: the next time is in an hour, or soon when there was a suspicion of late. Nothing when the
-  /// term is void or there is a new suspicion.
-  virtual Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task) = 0;
+  virtual Task<FileSlots> file_slots(std::string_view provider) = 0;
+  /// They have been looked through, and so many are in nobody's books: the next time is in an hour, or soon when there was a
+  /// suspicion of late. Nothing when the term is void or there is a new suspicion.
+  virtual Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) = 0;
 
   // Looking -------------------------------------------------------------------------------------------------------------
   virtual Task<StoreGauges> gauges() = 0;

@@ -58,18 +58,8 @@ std::string sentence(const Owner& owner) {
 }
 
 /// What --status and --since ask for.
-struct Filter {
-  std::optional<BatchStatus> status;
-  std::optional<std::int64_t> since;
-
-  bool passes(const Batch& batch) const {
-    if (status && batch.status != *status) return false;
-    return !since || !batch.created_at || *batch.created_at >= *since;
-  }
-};
-
-Filter filter_of(const BatchesOptions& options) {
-  Filter filter;
+BatchFilter filter_of(const BatchesOptions& options) {
+  BatchFilter filter;
   if (!options.status.empty()) {
     filter.status = parse_batch_status(options.status);
     if (*filter.status == BatchStatus::unknown) {
@@ -191,7 +181,7 @@ class Printer {
   boost::json::array problems_;
 };
 
-Task<void> list_one(Provider& provider, const ProviderConfig& config, const Filter& filter, Diagnosis& diagnosis,
+Task<void> list_one(Provider& provider, const ProviderConfig& config, const BatchFilter& filter, Diagnosis& diagnosis,
                     const std::string& instance, Printer& printer) {
   BatchSink sink = [&](const std::vector<Batch>& batches) {
     std::vector<std::string> ids;
@@ -202,7 +192,7 @@ Task<void> list_one(Provider& provider, const ProviderConfig& config, const Filt
     }
     return true;
   };
-  const ListEnd end = co_await each_batch(provider, sink, tries_a_page);
+  const ListEnd end = co_await each_batch(provider, filter, sink, tries_a_page);
   if (end.error) {
     const Advice advice = advise(config, *end.error);
     printer.problem(config.name, advice.what, advice.remedy);
@@ -214,7 +204,7 @@ Task<void> list_one(Provider& provider, const ProviderConfig& config, const Filt
 }  // namespace
 
 int run_remote_batches(const CommonOptions& common, const BatchesOptions& options) {
-  const Filter filter = filter_of(options);
+  const BatchFilter filter = filter_of(options);
   const Config config = require_config(common, ConfigScope::everything).config;
   const auto chosen = chosen_providers(config, options.provider);
   Database database(database_settings(common));

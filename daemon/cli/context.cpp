@@ -1,13 +1,34 @@
 #include "cli/context.hpp"
 
+#include "connections.hpp"
+
 #include <unistd.h>
 #include <boost/json.hpp>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
 
 namespace batchd {
+namespace {
+
+/// What takes OpenSSL to judge: whether certificates can be read, and belong to their keys.
+void check_tls_files(LoadedConfig& loaded) {
+  for (const ProviderConfig& provider : loaded.config.providers) {
+    try {
+      make_tls_context(tls_files(provider));
+    } catch (const std::runtime_error& error) {
+      loaded.problems.push_back({.where = "",
+                                 .key = "provider[" + provider.name + "]",
+                                 .found = error.what(),
+                                 .expected = "PEM files that TLS can use",
+                                 .nearest = ""});
+    }
+  }
+}
+
+}  // namespace
 
 LoadedConfig read_config(const CommonOptions& common, ConfigScope scope) {
   ConfigSources sources;
@@ -21,6 +42,7 @@ LoadedConfig read_config(const CommonOptions& common, ConfigScope scope) {
   if (scope == ConfigScope::database && has_url && common.config.empty()) sources.file.clear();
 
   LoadedConfig loaded = load_config(sources, scope);
+  if (loaded.ok() && scope == ConfigScope::everything) check_tls_files(loaded);
   const bool needs_file = scope == ConfigScope::everything || !has_url;
   if (sources.file.empty() && needs_file && !loaded.ok()) {
     loaded.problems.insert(loaded.problems.begin(),

@@ -5,6 +5,7 @@
 #include "db/diagnosis.hpp"
 #include "db/migrator.hpp"
 #include "db/store.hpp"
+#include "providers.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -17,6 +18,8 @@ namespace {
 constexpr std::chrono::milliseconds slow_round_trip{50};
 constexpr Milliseconds clock_tolerance{5'000};
 constexpr std::int64_t long_wait_seconds = 24 * 3600;
+/// Which requests ask for unless they say otherwise.
+constexpr std::string_view usual_endpoint = "/v1/chat/completions";
 constexpr int oldest_version = 140'000;
 constexpr int tested_version = 150'000;
 
@@ -259,12 +262,14 @@ class Examiner {
     std::int64_t requests = 0;
     std::int64_t oldest = 0;
     std::string unserved;
+    const std::vector<Offer> offers = offers_of(config_);
     for (const WaitingLine& line : diagnosis_.waiting()) {
       requests += line.requests;
       oldest = std::max(oldest, line.seconds);
-      const bool served = std::any_of(config_.deployments.begin(), config_.deployments.end(),
-                                      [&](const DeploymentConfig& deployment) { return deployment.model == line.model; });
-      if (!served) unserved += (unserved.empty() ? "" : ", ") + line.model + " (" + grouped(line.requests) + ")";
+      if (is_offered(offers, line.lane)) continue;
+      unserved += (unserved.empty() ? "" : ", ") + line.lane.model;
+      if (line.lane.endpoint != usual_endpoint) unserved += " at " + line.lane.endpoint;
+      unserved += " (" + grouped(line.requests) + ")";
     }
     const std::string sentence =
         requests == 0 ? "nothing waits" : grouped(requests) + " requests wait, the oldest for " + short_age(oldest);
@@ -274,10 +279,11 @@ class Examiner {
       add(fine("queue", sentence));
     }
     if (unserved.empty()) {
-      add(fine("unroutable", "every request that waits is for a model that a deployment serves"));
+      add(fine("unroutable", "every request that waits is for a model and an endpoint that a deployment takes"));
     } else {
-      add(warning("unroutable", "no deployment here serves what requests wait for: " + unserved,
-                  "add a [[deployment]] with that model; they are settled as failed after planner.unroutable_after"));
+      add(warning("unroutable", "no deployment here takes what requests wait for: " + unserved,
+                  "add a [[deployment]] with that model, at a provider that has the endpoint; they are settled as failed after "
+                  "planner.unroutable_after"));
     }
   }
 

@@ -77,7 +77,9 @@ Task<void> examine(Provider& provider, const DatabaseExamination& database, Exam
     co_return;
   }
   const auto took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - asked);
-  out.findings.push_back(fine(subject, "takes the key, and listed its batches in " + std::to_string(took.count()) + " ms"));
+  const auto proxy = endpoint_proxy(*out.config);
+  out.findings.push_back(fine(subject, "takes the key, and listed its batches in " + std::to_string(took.count()) + " ms" +
+                                           (proxy ? " through proxy " + proxy->shown() : std::string())));
   co_await count_files(provider, database, out);
 }
 

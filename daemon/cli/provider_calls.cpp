@@ -34,11 +34,19 @@ std::string where_the_key_is(const ProviderConfig& provider) {
   if (!provider.api_key_file.empty()) {
     return "put a valid key into " + provider.api_key_file + "; daemons read it again by themselves";
   }
-  if (!provider.api_key.empty()) return "set " + api_key_variable(provider.name) + " to a valid key, and restart the daemons";
+  if (!provider.bearer_token_file.empty()) {
+    return "have a valid token put into " + provider.bearer_token_file + "; daemons read it again by themselves";
+  }
+  if (!provider.secret.empty()) return "set " + api_key_variable(provider.name) + " to a valid key, and restart the daemons";
   return "check the identity that signs in to it";
 }
 
 std::string how_to_reach(const ProviderConfig& provider, std::string_view message) {
+  const auto proxy = endpoint_proxy(provider);
+  if (proxy && contains(message, "proxy " + proxy->shown())) {
+    return "check the proxy and that it lets this machine through to " + provider.endpoint +
+           "; it comes from the provider's key proxy, else from HTTPS_PROXY or ALL_PROXY, and proxy = \"none\" connects straight";
+  }
   if (contains(message, "certificate") || contains(message, "TLS")) {
     return provider.ca_file.empty() ? "when its certificate is a private authority's, name that authority's file in ca_file"
                                     : "check that " + provider.ca_file + " holds the authority that signed its certificate";

@@ -25,13 +25,6 @@ Task<void> wait_for(Milliseconds time) {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-Task<ProviderResult<BatchPage>> ask(Provider& provider, const std::optional<std::string>& after, BatchPage*) {
-  return provider.list_batches(after);
-}
-Task<ProviderResult<FilePage>> ask(Provider& provider, const std::optional<std::string>& after, FilePage*) {
-  return provider.list_files(after);
-}
-
 std::vector<Batch>& entries(BatchPage& page) {
   return page.batches;
 }
@@ -39,11 +32,15 @@ std::vector<RemoteFile>& entries(FilePage& page) {
   return page.files;
 }
 
+/// How a page is asked for.
 template <class Page>
-Task<ProviderResult<Page>> ask_patiently(Provider& provider, std::optional<std::string> after, int tries) {
+using Ask = std::function<Task<ProviderResult<Page>>(const std::optional<std::string>& after)>;
+
+template <class Page>
+Task<ProviderResult<Page>> ask_patiently(const Ask<Page>& ask, std::optional<std::string> after, int tries) {
   Milliseconds wait = first_wait;
   for (;;) {
-    auto page = co_await ask(provider, after, static_cast<Page*>(nullptr));
+    auto page = co_await ask(after);
     if (page.has_value() || --tries <= 0 || !passing(page.error())) co_return page;
     const Milliseconds asked = std::min(page.error().retry_after.value_or(wait), longest_wait);
     co_await wait_for(asked);
@@ -52,12 +49,12 @@ Task<ProviderResult<Page>> ask_patiently(Provider& provider, std::optional<std::
 }
 
 template <class Page, class Sink>
-Task<ListEnd> walk(Provider& provider, Sink sink, int tries) {
+Task<ListEnd> walk(Ask<Page> ask, Sink sink, int tries) {
   ListGuard guard;
   ListEnd end;
   std::optional<std::string> cursor;
   for (;;) {
-    auto page = co_await ask_patiently<Page>(provider, cursor, tries);
+    auto page = co_await ask_patiently(ask, cursor, tries);
     if (page.has_error()) {
       end.error = page.error();
       co_return end;
@@ -74,12 +71,14 @@ Task<ListEnd> walk(Provider& provider, Sink sink, int tries) {
 
 }  // namespace
 
-Task<ListEnd> each_batch(Provider& provider, BatchSink sink, int tries) {
-  return walk<BatchPage>(provider, std::move(sink), tries);
+Task<ListEnd> each_batch(Provider& provider, const BatchFilter& only, BatchSink sink, int tries) {
+  Ask<BatchPage> ask = [&provider, only](const auto& after) { return provider.list_batches(after, only); };
+  return walk(std::move(ask), std::move(sink), tries);
 }
 
 Task<ListEnd> each_file(Provider& provider, FileSink sink, int tries) {
-  return walk<FilePage>(provider, std::move(sink), tries);
+  Ask<FilePage> ask = [&provider](const auto& after) { return provider.list_files(after); };
+  return walk(std::move(ask), std::move(sink), tries);
 }
 
 }  // namespace batchd

@@ -21,7 +21,8 @@ using BatchSink = std::function<bool(const std::vector<Batch>&)>;
 using FileSink = std::function<bool(const std::vector<RemoteFile>&)>;
 
 /// A page that fails for a passing reason is asked for up to `tries` times.
-Task<ListEnd> each_batch(Provider& provider, BatchSink sink, int tries);
+/// `only` as for Provider::list_batches().
+Task<ListEnd> each_batch(Provider& provider, const BatchFilter& only, BatchSink sink, int tries);
 Task<ListEnd> each_file(Provider& provider, FileSink sink, int tries);
 
 }  // namespace batchd

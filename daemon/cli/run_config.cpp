@@ -4,11 +4,11 @@
 #include "config_table.hpp"
 #include "config_values.hpp"
 #include "core/endpoint.hpp"
+#include "providers.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 
 namespace batchd {
 namespace {
@@ -132,7 +132,7 @@ ProviderConfig provider_of(const RunOptions& options, const Environment& environ
   provider.kind = kind_of(options, environment, options.endpoint);
   const bool azure = provider.kind != "openai";
   provider.name = azure ? "azure" : "openai";
-  provider.api_key = key_of(options, environment, azure);
+  provider.secret = key_of(options, environment, azure);
   provider.api_key_file = options.api_key_file;
   if (azure) {
     provider.endpoint = first_of({options.endpoint, value_of(environment, "AZURE_OPENAI_ENDPOINT")});
@@ -185,16 +185,20 @@ std::string deployment_name(const RunOptions& options, const std::string& model,
   return any.empty() ? model : any;
 }
 
-/// Every model must be served by what the file names.
+/// Nothing of the input may wait for a deployment that never comes.
 void require_served(const Config& config, const std::vector<ModelUse>& models) {
-  std::set<std::string> served;
-  for (const DeploymentConfig& deployment : config.deployments) served.insert(deployment.model);
+  const std::vector<Offer> offers = offers_of(config);
   std::string missing;
   for (const ModelUse& use : models) {
-    if (!served.contains(use.model)) missing += "\n  line " + std::to_string(use.first_line) + ": " + in_quotes(use.model);
+    const auto place = [&use](std::int64_t line) { return "\n  line " + std::to_string(line) + ": " + in_quotes(use.model); };
+    const bool served = std::any_of(offers.begin(), offers.end(), [&](const Offer& offer) { return offer.model == use.model; });
+    if (!served) missing += place(use.first_line);
+    for (const EndpointUse& at : use.endpoints) {
+      if (served && !is_offered(offers, {use.model, at.endpoint})) missing += place(at.first_line) + " at " + at.endpoint;
+    }
   }
   if (!missing.empty())
-    throw CommandError(exit_failure, "no [[deployment]] serves a model of the input; nothing was enqueued:" + missing);
+    throw CommandError(exit_failure, "no deployment takes what the input asks for; nothing was enqueued:" + missing);
 }
 
 }  // namespace
@@ -242,6 +246,7 @@ void serve_models(Config& config, const RunOptions& options, const std::vector<M
     const std::string name = deployment_name(options, use.model, models.size());
     config.deployments.push_back({name, config.providers.front().name, use.model, limit_of(options, config.providers.front())});
   }
+  require_served(config, models);
 }
 
 std::string default_model(const RunOptions& options) {

@@ -1,5 +1,7 @@
 #include "core/batch.hpp"
 
+#include "core/lowered.hpp"
+
 #include <array>
 #include <utility>
 
@@ -30,7 +32,7 @@ BatchStatus parse_batch_status(std::string_view text) {
   std::string word;
   for (const char c : text) {
     if (c == '_' || c == ' ' || c == '-') continue;
-    word += (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
+    word += lowered(c);
   }
   for (const auto& [name, status] : status_words) {
     if (word == name) return status;
@@ -60,6 +62,11 @@ std::string_view to_string(BatchStatus status) {
       break;
   }
   return "unknown";
+}
+
+bool BatchFilter::passes(const Batch& batch) const {
+  if (status && batch.status != *status) return false;
+  return !since || !batch.created_at || *batch.created_at >= *since;
 }
 
 }  // namespace batchd

@@ -54,6 +54,15 @@ struct Batch {
   std::map<std::string, std::string> metadata;
 };
 
+/// Which batches somebody wants to see; nothing said: all.
+struct BatchFilter {
+  std::optional<BatchStatus> status;
+  std::optional<std::int64_t> since;  ///< created then or later, unix seconds
+
+  /// One whose creation nobody knows is shown rather than hidden.
+  bool passes(const Batch& batch) const;
+};
+
 struct BatchPage {
   std::vector<Batch> batches;
   /// The cursor of the next page: absent on the last one.

@@ -1,18 +1,13 @@
 #include "core/endpoint.hpp"
 
+#include "core/lowered.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
 namespace batchd {
 namespace {
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
-}
 
 EndpointError refuse(std::string_view url, std::string_view why) {
   constexpr std::size_t longest = 200;

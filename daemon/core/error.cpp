@@ -24,6 +24,8 @@ std::string_view to_string(ErrorKind kind) {
       return "account";
     case ErrorKind::not_found:
       return "not_found";
+    case ErrorKind::cut_short:
+      return "cut_short";
     case ErrorKind::conflict:
       return "conflict";
     case ErrorKind::permanent:

@@ -20,6 +20,7 @@ enum class ErrorKind {
   file_slots,  ///< the provider holds too many files: did not happen, files must be deleted first
   account,     ///< 401, 403, unknown deployment, out of credit: nothing on this lane can work until someone acts
   not_found,   ///< the named file or batch does not exist (404)
+  cut_short,   ///< a file ended before the length that its provider gives, or inside a line: it is there
   conflict,    ///< 409: the object's state does not permit it; read it again
   permanent,   ///< any other well-formed 4xx: did not happen, and never will in this form
 };

@@ -14,14 +14,15 @@ Bytes bytes_within_quota(const PackTarget& target, const PackPolicy& policy) {
   return std::max<Bytes>(1, static_cast<Bytes>(std::min(share / planned_tokens_per_byte, 1e15)));
 }
 
-/// The deployment of this model that is least filled, among those that still want shards.
-const PackTarget* emptiest(const std::vector<PackTarget>& targets, const std::string& model, const PackPolicy& policy) {
+/// The deployment that is least filled, among those that take this lane and still want shards.
+const PackTarget* emptiest(const std::vector<PackTarget>& targets, const Lane& lane, const PackPolicy& policy) {
   const PackTarget* best = nullptr;
   const auto fill = [](const PackTarget& t) {
     return static_cast<double>(t.load.reserved + t.load.staged_tokens) / static_cast<double>(std::max<Tokens>(t.load.limit, 1));
   };
   for (const PackTarget& target : targets) {
-    if (target.load.model != model || target.load.paused || target.load.staged >= policy.staged_ahead) continue;
+    if (target.load.model != lane.model || !has_endpoint(target.endpoints, lane.endpoint)) continue;
+    if (target.load.paused || target.load.staged >= policy.staged_ahead) continue;
     if (!best || fill(target) < fill(*best)) best = &target;
   }
   return best;
@@ -63,7 +64,7 @@ std::vector<LaneView> lanes_of(const std::vector<Flow>& flows) {
 std::optional<PlanOrder> next_order(const std::vector<Flow>& flows, const std::vector<PackTarget>& targets,
                                     const PackPolicy& policy) {
   for (const LaneView& view : lanes_of(flows)) {
-    const PackTarget* target = emptiest(targets, view.lane.model, policy);
+    const PackTarget* target = emptiest(targets, view.lane, policy);
     if (!target) continue;
     PlanOrder order;
     order.lane = view.lane;

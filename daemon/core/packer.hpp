@@ -15,7 +15,8 @@ struct PackTarget {
   DeploymentLoad load;
   std::int64_t max_requests = 0;
   Bytes max_bytes = 0;
-  Bytes bytes_per_request = 0;  ///< what a line adds to its body at this provider
+  Bytes bytes_per_request = 0;           ///< what a line adds to its body at this provider
+  std::vector<std::string> endpoints{};  ///< that it takes; none: any
 };
 
 struct PackPolicy {

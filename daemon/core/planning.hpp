@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace batchd {
@@ -17,6 +18,24 @@ struct DeploymentSettings {
   std::string model;
   Tokens enqueued_token_limit = 0;
 };
+
+/// `/chat/completions` of `/v1/chat/completions`: producers may write either.
+constexpr std::string_view bare_endpoint(std::string_view endpoint) {
+  return endpoint.starts_with("/v1/") ? endpoint.substr(3) : endpoint;
+}
+
+/// Whether one is among them, which are bare; none are any.
+bool has_endpoint(const std::vector<std::string>& endpoints, std::string_view endpoint);
+
+/// What a deployment takes: requests for its model, at these endpoints.
+struct Offer {
+  std::string model;
+  std::vector<std::string> endpoints;
+
+  bool takes(const Lane& lane) const;
+};
+/// Whether any of them takes it. What nobody takes stays in the queue, to be seen, and is never sent.
+bool is_offered(const std::vector<Offer>& offers, const Lane& lane);
 
 /// A FIFO of the queue that has requests waiting.
 struct Flow {

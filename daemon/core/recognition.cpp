@@ -24,7 +24,9 @@ Recognition beside_a_held_shard(const Batch& listed, const BookEntry& books) {
   if (before_submission && !unanswered) {
     if (nothing_ran(listed) && books.announced) return Recognition::harmless;
     // A number given out anew after commits were lost would name other requests: more than the shard has cannot be its own.
-    if (listed.counts && listed.counts->total > held.requests) return Recognition::duplicate;
+    if (listed.counts && listed.counts->total > held.requests) {
+      return books.announced ? Recognition::duplicate : Recognition::lost;
+    }
     return Recognition::take_over;
   }
   if (nothing_ran(listed)) return Recognition::harmless;

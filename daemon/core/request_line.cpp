@@ -60,6 +60,20 @@ void append_body(std::string& out, std::string_view body, const SplitBody& split
 
 }  // namespace
 
+std::int64_t embedding_inputs(std::string_view body) {
+  const auto input = find_member(body, "input");
+  if (!input || !input->starts_with('[')) return 1;
+  std::int64_t inputs = 0;
+  for (std::size_t at = 1;;) {
+    at = std::min(input->find_first_not_of(" \t\r\n,", at), input->size());
+    const bool element = at < input->size() && ((*input)[at] == '"' || (*input)[at] == '[');
+    const auto end = element ? skip_json_value(*input, at) : std::nullopt;
+    if (!end) return std::max<std::int64_t>(inputs, 1);
+    ++inputs;
+    at = *end;
+  }
+}
+
 Bytes line_overhead(const LineTarget& target) {
   // {"custom_id":"…","method":"POST","url":"…","body":…} and a newline; an id has 19 digits at most, an attempt 6 here.
   constexpr Bytes fixed = 58 + 19 + 1 + 6 + 10;

@@ -6,6 +6,7 @@
 #include "core/remote_names.hpp"
 #include "core/types.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,10 @@ struct LineTarget {
   std::string model;    ///< what `body.model` becomes
   Bytes max_bytes = 0;  ///< a line must be no longer, its newline included
 };
+
+/// How many texts the body of an embedding request has: its `input` is a text, a list of texts, a text as a list of token
+/// numbers, or a list of such lists. 1 for what cannot be told.
+std::int64_t embedding_inputs(std::string_view body);
 
 /// What a line adds to its body at most, for planning before a body was read.
 Bytes line_overhead(const LineTarget& target);

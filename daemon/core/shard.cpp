@@ -25,6 +25,7 @@ std::optional<Enum> find_word(const std::array<std::string_view, N>& words, std:
 std::string error_json(const ProviderError& error) {
   boost::json::object object;
   object["code"] = error.code.empty() ? to_string(error.kind) : std::string_view(error.code);
+  if (error.kind == ErrorKind::quota) object["code"] = no_room_code;
   object["message"] = error.message;
   if (error.status != 0) object["status"] = error.status;
   return boost::json::serialize(object);
@@ -66,6 +67,7 @@ FinishReason reason_of(const Batch& batch) {
 Shard progressed(Shard shard) {
   shard.failures = 0;
   shard.denials = 0;
+  shard.short_reads = 0;
   shard.due_in = Milliseconds{0};
   return shard;
 }
@@ -90,6 +92,7 @@ Shard next_attempt(Shard shard, ShardState state, Milliseconds retry_in) {
   shard.batch_status = BatchStatus::unknown;
   shard.failures += 1;
   shard.denials = 0;
+  shard.short_reads = 0;
   shard.due_in = retry_in;
   return shard;
 }
@@ -189,7 +192,12 @@ struct Apply {
   }
   Shard operator()(const NotRun& e) const {
     expect(shard.state == ShardState::submitted, shard, "not_run");
-    return next_attempt(shard, ShardState::uploaded, e.retry_in);
+    // Where the batch had to be looked for, a fence that was given up may still reach its file.
+    const bool usable = shard.looks == 0;
+    Shard next = next_attempt(shard, usable ? ShardState::uploaded : ShardState::planned, e.retry_in);
+    if (!usable) next.input_file.reset();
+    if (e.error) next.error = error_json(*e.error);
+    return next;
   }
   Shard operator()(const Found& e) const {
     expect(shard.state == ShardState::planned || waiting_to_submit(), shard, "found");
@@ -221,7 +229,8 @@ struct Apply {
     expect(shard.state != ShardState::closed, shard, "delayed");
     Shard next = shard;
     next.failures += 1;
-    next.denials = e.denied ? shard.denials + 1 : 0;
+    next.denials = e.kind == ErrorKind::not_found ? shard.denials + 1 : 0;
+    next.short_reads = e.kind == ErrorKind::cut_short ? shard.short_reads + 1 : 0;
     next.due_in = e.retry_in;
     if (!e.error.empty()) next.error = e.error;
     return next;

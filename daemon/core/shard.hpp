@@ -35,6 +35,10 @@ enum class FinishReason {
 std::string_view to_string(FinishReason reason);
 std::optional<FinishReason> parse_finish_reason(std::string_view text);
 
+/// The code of the error that a shard waits with because the quota was full, whatever words the provider had for it: it is due
+/// when a batch of its deployment ends.
+inline constexpr std::string_view no_room_code = "token_limit_exceeded";
+
 struct Shard {
   ShardId id;
   Lane lane;
@@ -69,6 +73,8 @@ struct Shard {
   /// How often in a row the provider denied that there is what the present step needs, a batch or a file; whatever else it says,
   /// and any progress, resets it.
   int denials = 0;
+  /// The same for a result file that ended early.
+  int short_reads = 0;
   /// Written: when the next step is due, counted from the database's clock at the time of saving.
   Milliseconds due_in{0};
   /// Written: the attempt whose POST became a batch that was found; the books are told.
@@ -130,6 +136,7 @@ struct Vanished {};
 /// The batch failed for a reason that is not in the file (quota full, deployment unknown): nothing ran, the file stays usable.
 struct NotRun {
   Milliseconds retry_in{0};
+  std::optional<ProviderError> error{};  ///< nothing: not known
 };
 /// A batch that the books did not explain turned out to be this shard's: an earlier attempt's that was listed late, or one whose
 /// commits were lost. The room that it takes at the provider is taken already.
@@ -145,8 +152,8 @@ struct Closed {};
 /// A step failed without effect: same state, later.
 struct Delayed {
   Milliseconds retry_in{0};
-  std::string error;    ///< JSON, "" to leave the recorded one
-  bool denied = false;  ///< what the step needs is not there, the provider says
+  std::string error;  ///< JSON, "" to leave the recorded one
+  ErrorKind kind = ErrorKind::unknown;
 };
 
 using ShardEvent = std::variant<Uploaded, GivenUp, FileLost, Intended, Created, NotCreated, Refused, NotFoundInList, Fenced,

@@ -1,5 +1,6 @@
 #include "provider/classify.hpp"
 
+#include "core/lowered.hpp"
 #include "provider/printable.hpp"
 #include "provider/wire.hpp"
 #include "runtime/retry_after.hpp"
@@ -10,14 +11,6 @@
 
 namespace batchd {
 namespace {
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 /// An answer, ready to be asked what it says. Codes and texts are compared in lower case: their case varies (2.3, 9).
 class Refusal {
@@ -122,6 +115,22 @@ std::string describe(int status, const ErrorBody& error, std::string_view body) 
   return out;
 }
 
+/// A server may know better than its status what another try is good for, and the official clients believe it (13). What may have
+/// happened stays unknown, and what waits for something else (room, a file, a person) goes on waiting for that.
+ErrorKind overruled(ErrorKind kind, std::optional<bool> should_retry) {
+  const bool final = kind == ErrorKind::permanent || kind == ErrorKind::conflict || kind == ErrorKind::not_found;
+  if (should_retry == true && final) return ErrorKind::throttled;
+  if (should_retry == false && kind == ErrorKind::throttled) return ErrorKind::account;
+  return kind;
+}
+
+std::string describe_redirect(int status, const HttpHeaders& headers) {
+  const std::string_view target = find_header(headers, "location").value_or("nowhere");
+  const std::string shown(target.substr(0, std::min(target.find_first_of("?#"), target.size())));
+  return "HTTP " + std::to_string(status) + ", a redirect to " + printable_message(shown, "") +
+         ", which is not followed: credentials go to the endpoint only";
+}
+
 }  // namespace
 
 std::string_view to_string(Operation operation) {
@@ -148,15 +157,23 @@ std::string_view to_string(Operation operation) {
   return "unknown";
 }
 
+std::optional<bool> should_retry(const HttpHeaders& headers) {
+  const auto said = find_header(headers, "x-should-retry");
+  if (said == "true") return true;
+  if (said == "false") return false;
+  return std::nullopt;
+}
+
 ProviderError classify(Operation operation, int status, const HttpHeaders& headers, std::string_view body,
                        std::chrono::system_clock::time_point now) {
   const ErrorBody said = parse_error_body(body);
   ProviderError error;
-  error.kind = Refusal(operation, status, said, !body.empty()).kind();
+  error.kind = overruled(Refusal(operation, status, said, !body.empty()).kind(), should_retry(headers));
   error.status = status;
   error.code = printable_message(said.code.empty() ? said.inner_code : said.code, "");
   error.message = printable_message(describe(status, said, body), "");
   error.retry_after = parse_retry_after(headers, now);
+  if (status / 100 == 3) error.message = describe_redirect(status, headers);
   return error;
 }
 

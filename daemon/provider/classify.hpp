@@ -6,6 +6,7 @@
 #include "runtime/http.hpp"
 
 #include <chrono>
+#include <optional>
 #include <string_view>
 
 namespace batchd {
@@ -23,6 +24,9 @@ enum class Operation {
   list_files
 };
 std::string_view to_string(Operation operation);
+
+/// What the server itself says about another try (`x-should-retry`, 13); nothing when it says nothing.
+std::optional<bool> should_retry(const HttpHeaders& headers);
 
 /// `status` is anything but a usable 2xx; a 2xx given here is one whose body could not be used.
 ProviderError classify(Operation operation, int status, const HttpHeaders& headers, std::string_view body,

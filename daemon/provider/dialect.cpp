@@ -1,5 +1,7 @@
 #include "provider/dialect.hpp"
 
+#include "core/planning.hpp"
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -11,6 +13,13 @@ constexpr Bytes two_hundred_megabytes = 200'000'000;
 constexpr std::int64_t day = 86'400;
 constexpr std::string_view first_dated_version = "2024-10-21";
 
+// Embeddings are in an enumeration of Azure's v1 document whose text says that only chat is supported, and its guide denies them.
+constexpr std::array<std::string_view, 1> azure_dated_endpoints{"/chat/completions"};
+constexpr std::array<std::string_view, 2> azure_v1_endpoints{"/chat/completions", "/responses"};
+constexpr std::array<std::string_view, 8> openai_endpoints{"/chat/completions", "/responses",   "/embeddings",
+                                                           "/completions",      "/moderations", "/images/generations",
+                                                           "/images/edits",     "/videos"};
+
 constexpr Dialect azure_dated() {
   Dialect d;
   d.kind = "azure";
@@ -18,6 +27,7 @@ constexpr Dialect azure_dated() {
   d.api_version_required = true;
   d.api_version_from = first_dated_version;
   d.auth_header = "api-key";
+  d.endpoints = azure_dated_endpoints;
   d.upload_content_type = "application/json";
   d.file_must_be_processed = true;
   d.model_is_deployment = true;
@@ -25,6 +35,7 @@ constexpr Dialect azure_dated() {
   d.max_file_bytes = two_hundred_megabytes;
   d.max_files = 500;
   d.max_files_with_expiry = 500;
+  d.uploads = CallRate{30, std::chrono::seconds(1), 30};
   return d;
 }
 
@@ -39,7 +50,7 @@ constexpr Dialect azure_dated_preview() {
 constexpr Dialect azure_dated_preview_with_expiry() {
   Dialect d = azure_dated_preview();
   d.api_version_from = "2025-03-01-preview";
-  d.file_expiry = ExpiryFields{"expires_after.anchor", "expires_after.seconds", 14 * day, 30 * day};
+  d.file_expiry = ExpiryFields{"expires_after.anchor", "expires_after.seconds", 14 * day, 30 * day, 30 * day};
   d.file_list_pages = true;
   d.max_files_with_expiry = 10'000;
   return d;
@@ -51,8 +62,10 @@ constexpr Dialect azure_v1() {
   d.base_path = "/openai/v1";
   d.api_version_required = false;
   d.api_version_from = "";
-  d.file_expiry = ExpiryFields{"expires_after.anchor", "expires_after.seconds", 14 * day, 30 * day};
+  d.file_expiry = ExpiryFields{"expires_after.anchor", "expires_after.seconds", 14 * day, 30 * day, 30 * day};
   d.file_list_pages = true;
+  d.endpoints = azure_v1_endpoints;
+  d.batch_endpoint_prefix = "/v1";
   d.line_url_prefix = "/v1";
   d.max_files_with_expiry = 10'000;
   return d;
@@ -65,13 +78,18 @@ constexpr Dialect openai() {
   d.auth_header = "Authorization";
   d.auth_prefix = "Bearer ";
   d.organization_headers = true;
+  d.endpoints = openai_endpoints;
   d.upload_content_type = "application/jsonl";
-  d.file_expiry = ExpiryFields{"expires_after[anchor]", "expires_after[seconds]", 3600, 30 * day};
+  // Its batch files go after 30 days in any case, and what only resembles OpenAI may not know the fields.
+  d.file_expiry = ExpiryFields{"expires_after[anchor]", "expires_after[seconds]", 3600, 30 * day, 0};
   d.file_list_pages = true;
   d.batch_endpoint_prefix = "/v1";
   d.line_url_prefix = "/v1";
   d.max_requests_per_file = 50'000;
+  d.max_embedding_inputs = 50'000;
   d.max_file_bytes = two_hundred_megabytes;
+  d.uploads = CallRate{1'000, std::chrono::minutes(1), 100};
+  d.creations = CallRate{2'000, std::chrono::hours(1), 100};
   return d;
 }
 
@@ -140,10 +158,27 @@ std::string below(std::string_view collection, std::string_view id, std::string_
 }
 
 std::string spelled(std::string_view prefix, std::string_view endpoint) {
-  if (endpoint.starts_with("/v1/")) endpoint.remove_prefix(3);
   std::string out(prefix);
-  out += endpoint;
+  out += bare_endpoint(endpoint);
   return out;
+}
+
+/// `Completed`, as the documented filters spell it; "" for a state of several words, whose spelling nobody has documented.
+std::string filter_word(BatchStatus status) {
+  std::string word(to_string(status));
+  if (word.find('_') != std::string::npos) return "";
+  word.front() = static_cast<char>(word.front() - 'a' + 'A');
+  return word;
+}
+
+/// The OData text for what is wanted, in no other words than those documented: `created_at gt N`, `status eq 'Completed'`.
+std::string filter_text(const BatchFilter& only) {
+  std::string text;
+  if (only.since) text = "created_at gt " + std::to_string(*only.since - 1);
+  const std::string word = only.status ? filter_word(*only.status) : "";
+  if (word.empty()) return text;
+  if (!text.empty()) text += " and ";
+  return text + "status eq '" + word + "'";
 }
 
 }  // namespace
@@ -237,8 +272,11 @@ std::string batches_target(const Account& account) {
   return target(account, "/batches");
 }
 
-std::string batch_list_target(const Account& account, const std::optional<std::string>& after) {
-  return target(account, "/batches", page_query(100, after));  // 100 is the most that OpenAI and v1 accept (8)
+std::string batch_list_target(const Account& account, const std::optional<std::string>& after, const BatchFilter& only) {
+  std::string query = page_query(100, after);  // 100 is the most that OpenAI and v1 accept (8)
+  const std::string wanted = account.dialect.list_filter ? filter_text(only) : "";
+  if (!wanted.empty()) query += "&$filter=" + percent_encoded(wanted) + "&$orderby=" + percent_encoded("created_at desc");
+  return target(account, "/batches", query);
 }
 
 std::string batch_target(const Account& account, const BatchId& id) {

@@ -3,6 +3,8 @@
 // Section numbers are PROTOCOL.md's.
 #pragma once
 
+#include "core/batch.hpp"
+#include "core/call_pace.hpp"
 #include "core/endpoint.hpp"
 #include "core/types.hpp"
 #include "provider/credential.hpp"
@@ -12,6 +14,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,6 +26,7 @@ struct ExpiryFields {
   std::string_view seconds;
   std::int64_t least = 0;  ///< seconds accepted
   std::int64_t most = 0;
+  std::int64_t usual = 0;  ///< asked for unless somebody says otherwise, 0: not asked for
 };
 
 struct Dialect {
@@ -40,14 +44,19 @@ struct Dialect {
   bool file_must_be_processed = false;      ///< a batch may be created only when the input's status is `processed` (2.3)
   bool file_list_pages = false;             ///< List files takes `limit` and `after` (2.6)
   bool list_filter = false;                 ///< List batches takes `$filter` and `$orderby` (8)
-  std::string_view batch_endpoint_prefix;   ///< before `/chat/completions` in a create (3.1)
-  std::string_view line_url_prefix;         ///< and in the `url` of a line (3.1)
-  bool model_is_deployment = false;         ///< `body.model` is the deployment's name, not the model's (3)
+  std::span<const std::string_view> endpoints;  ///< that batches may be made for, bare (3.1)
+  std::string_view batch_endpoint_prefix;       ///< before `/chat/completions` in a create (3.1)
+  std::string_view line_url_prefix;             ///< and in the `url` of a line (3.1)
+  bool model_is_deployment = false;             ///< `body.model` is the deployment's name, not the model's (3)
 
   std::int64_t max_requests_per_file = 0;  ///< (3, 12)
+  std::int64_t max_embedding_inputs = 0;   ///< that the requests of a batch may have together, 0 for no limit (3)
   Bytes max_file_bytes = 0;                ///< 200 MB: read as 200,000,000, the smaller of its two meanings (3, 12)
   std::int64_t max_files = 0;              ///< files a resource may hold when they do not expire, 0 for no ceiling (12)
   std::int64_t max_files_with_expiry = 0;  ///< and when they do
+
+  std::optional<CallRate> uploads;    ///< how many are taken (12)
+  std::optional<CallRate> creations;  ///< of batches; absent where no limit is stated
 };
 
 struct DialectError {
@@ -80,7 +89,7 @@ std::string file_list_target(const Account& account, const std::optional<std::st
 std::string file_target(const Account& account, const FileId& id);
 std::string file_content_target(const Account& account, const FileId& id);
 std::string batches_target(const Account& account);
-std::string batch_list_target(const Account& account, const std::optional<std::string>& after);
+std::string batch_list_target(const Account& account, const std::optional<std::string>& after, const BatchFilter& only = {});
 std::string batch_target(const Account& account, const BatchId& id);
 std::string batch_cancel_target(const Account& account, const BatchId& id);
 

@@ -90,7 +90,10 @@ MachineIdentity::MachineIdentity(MachineIdentitySettings settings, HttpClientOpt
     : http_(settings.endpoint, patient(std::move(options), std::chrono::seconds(2))) {
   target_ = settings.endpoint.path + "/metadata/identity/oauth2/token?";
   target_ += form({{"api-version", "2018-02-01"}, {"resource", settings.resource}});
-  if (!settings.client_id.empty()) target_ += "&" + form({{"client_id", settings.client_id}});
+  for (const auto& [name, id] : {std::pair{"client_id", &settings.client_id}, std::pair{"object_id", &settings.object_id},
+                                 std::pair{"msi_res_id", &settings.msi_res_id}}) {
+    if (!id->empty()) target_ += "&" + form({{name, *id}});
+  }
 }
 
 Task<TokenResult> MachineIdentity::fetch() {

@@ -45,9 +45,12 @@ class EntraLogin final : public TokenSource {
 };
 
 struct MachineIdentitySettings {
-  Endpoint endpoint;      ///< link-local, where no packet leaves the machine's host
-  std::string resource;   ///< a scope without its `/.default`
-  std::string client_id;  ///< of a user-assigned identity, "" for the only one
+  Endpoint endpoint;     ///< link-local, where no packet leaves the machine's host
+  std::string resource;  ///< a scope without its `/.default`
+  /// Which user-assigned identity, by at most one of its names; none for the only one there is.
+  std::string client_id;
+  std::string object_id;
+  std::string msi_res_id;
 };
 
 /// The endpoint that an Azure virtual machine has of old: http://169.254.169.254.

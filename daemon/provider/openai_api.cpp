@@ -31,6 +31,37 @@ Account account_of(const ProviderSettings& settings) {
   return {*dialect, *base_path, std::move(api_version), settings.organization, settings.project};
 }
 
+/// As the dialect allows; 0 where it has none.
+std::chrono::seconds expiry_of(const ProviderSettings& settings, const Dialect& dialect) {
+  const auto& fields = dialect.file_expiry;
+  if (!fields) {
+    if (settings.file_expiry.value_or(std::chrono::seconds{0}).count() == 0) return std::chrono::seconds{0};
+    throw std::runtime_error("provider '" + settings.name + "': there is no file_expiry with api_version " +
+                             settings.api_version + "; expected 2025-03-01-preview or a newer one, or 0s");
+  }
+  const auto asked = settings.file_expiry.value_or(std::chrono::seconds{fields->usual});
+  if (asked.count() == 0) return asked;
+  if (asked.count() < fields->least || asked.count() > fields->most) {
+    const auto hours = [](std::int64_t seconds) { return std::to_string(seconds / 3600) + "h"; };
+    throw std::runtime_error("provider '" + settings.name + "': file_expiry must be " + hours(fields->least) + " to " +
+                             hours(fields->most) + " with kind " + settings.kind + ", or 0s");
+  }
+  return asked;
+}
+
+ProviderLimits limits_of(const ProviderSettings& settings, const Dialect& dialect, bool expires) {
+  ProviderLimits limits;
+  limits.max_requests = dialect.max_requests_per_file;
+  limits.max_bytes = dialect.max_file_bytes;
+  limits.max_embedding_inputs = dialect.max_embedding_inputs;
+  limits.wait_for_processed = dialect.file_must_be_processed;
+  limits.model_is_deployment = dialect.model_is_deployment;
+  limits.max_files = expires ? dialect.max_files_with_expiry : dialect.max_files;
+  if (settings.max_files > 0) limits.max_files = settings.max_files;
+  limits.endpoints.assign(dialect.endpoints.begin(), dialect.endpoints.end());
+  return limits;
+}
+
 HttpRequest get(std::string target) {
   HttpRequest request;
   request.target = std::move(target);
@@ -60,20 +91,56 @@ std::string_view request_id(const HttpHeaders& headers) {
   return "";
 }
 
+/// The first call that a shard in this state waits for.
+Operation operation_for(ShardState state) {
+  switch (state) {
+    case ShardState::planned:
+      return Operation::upload;
+    case ShardState::uploaded:
+      return Operation::create_batch;
+    case ShardState::finished:
+      return Operation::download;
+    case ShardState::merged:
+      return Operation::delete_file;
+    case ShardState::submitted:
+    case ShardState::closed:
+      break;
+  }
+  return Operation::list_batches;
+}
+
 }  // namespace
 
 HttpProvider::HttpProvider(ProviderSettings settings, Metrics& metrics, Log& log)
     : settings_(std::move(settings)),
       account_(account_of(settings_)),
-      limits_{account_.dialect.max_requests_per_file, account_.dialect.max_file_bytes, account_.dialect.file_must_be_processed,
-              account_.dialect.model_is_deployment, account_.dialect.max_files},
+      file_expiry_(expiry_of(settings_, account_.dialect)),
+      limits_(limits_of(settings_, account_.dialect, file_expiry_.count() > 0)),
       http_(endpoint_of(settings_), settings_.http),
       metrics_(metrics),
       log_(log) {
   if (!settings_.credential) throw std::runtime_error("provider '" + settings_.name + "': no credential");
 }
 
+Milliseconds HttpProvider::withheld_for(ShardState state) const {
+  return settings_.guard ? settings_.guard->withheld_for(operation_for(state)) : Milliseconds{0};
+}
+
 Task<ProviderResult<HttpResponse>> HttpProvider::call(Operation operation, HttpRequest request, const ByteSink* sink) {
+  if (settings_.guard) {
+    const auto turn = co_await settings_.guard->turn(operation);
+    if (turn.has_error()) co_return turn.error();
+    // Never a call with an effect, nor a long one, to find out whether there is anybody.
+    if (*turn == CallGuard::Turn::probe && operation != Operation::list_batches) {
+      HttpRequest probe = get(batch_list_target(account_, std::nullopt));
+      co_await authorized_call(Operation::list_batches, std::move(probe), nullptr);
+      if (settings_.guard->withheld_for(operation) > Milliseconds{0}) co_return settings_.guard->refusal(operation);
+    }
+  }
+  co_return co_await authorized_call(operation, std::move(request), sink);
+}
+
+Task<ProviderResult<HttpResponse>> HttpProvider::authorized_call(Operation operation, HttpRequest request, const ByteSink* sink) {
   const auto shown = co_await settings_.credential->authorization();
   if (!shown) co_return shown.error();
   auto answer = co_await call_as(*shown, operation, request, sink);
@@ -94,6 +161,7 @@ Task<ProviderResult<HttpResponse>> HttpProvider::call_as(const Authorization& sh
   const std::string& key = shown.secret;
   HttpRequest sent = request;
   for (auto& header : auth_headers(account_, shown)) sent.headers.push_back(std::move(header));
+  if (!sink) sent.headers.emplace_back("Accept", "application/json");  // Azure's v1 document requires it
   const auto started = std::chrono::steady_clock::now();
   HttpResult result;
   if (sink) {
@@ -114,13 +182,26 @@ Task<ProviderResult<HttpResponse>> HttpProvider::call_as(const Authorization& sh
     ProviderError error;
     error.kind = not_sent ? ErrorKind::not_sent : ErrorKind::unknown;
     error.message = printable_message(result.error().message, key);
+    if (result.error().tried) report(operation, {.answered = false, .reason = error.message});
     co_return error;
   }
-  if (status / 100 == 2) co_return std::move(*result);
+  if (status / 100 == 2) {
+    report(operation, {});
+    co_return std::move(*result);
+  }
   ProviderError error = classify(operation, status, result->headers, result->body, std::chrono::system_clock::now());
   error.code = printable_message(error.code, key);
   error.message = printable_message(error.message, key);
+  report(operation, {.answered = status < 500 && status != 408,
+                     .throttled = status == 429 && error.kind == ErrorKind::throttled,
+                     .leave_it_alone = should_retry(result->headers) == false,
+                     .retry_after = error.retry_after,
+                     .reason = error.message});
   co_return error;
+}
+
+void HttpProvider::report(Operation operation, const CallEnd& end) {
+  if (settings_.guard) settings_.guard->ended(operation, end);
 }
 
 ProviderError HttpProvider::unusable(Operation operation, const HttpResponse& response) const {
@@ -140,6 +221,10 @@ Task<ProviderResult<RemoteFile>> HttpProvider::upload(const std::filesystem::pat
   HttpRequest request = post(files_target(account_));
   FileUpload body;
   body.fields.emplace_back("purpose", "batch");
+  if (file_expiry_.count() > 0) {
+    body.fields.emplace_back(account_.dialect.file_expiry->anchor, "created_at");
+    body.fields.emplace_back(account_.dialect.file_expiry->seconds, std::to_string(file_expiry_.count()));
+  }
   body.path = path;
   body.filename = filename;
   body.content_type = account_.dialect.upload_content_type;
@@ -156,6 +241,8 @@ Task<ProviderResult<CreatedBatch>> HttpProvider::create_batch(const NewBatch& ba
   body["endpoint"] = batch_endpoint(account_.dialect, batch.endpoint);
   body["completion_window"] = "24h";
   body["metadata"] = std::move(metadata);
+  if (file_expiry_.count() > 0)
+    body["output_expires_after"] = boost::json::object{{"anchor", "created_at"}, {"seconds", file_expiry_.count()}};
   HttpRequest request = post(batches_target(account_));
   request.headers.emplace_back("Content-Type", "application/json");
   request.body = boost::json::serialize(body);
@@ -174,8 +261,8 @@ Task<ProviderResult<Batch>> HttpProvider::retrieve_batch(const BatchId& id) {
                  parse_batch);
 }
 
-Task<ProviderResult<BatchPage>> HttpProvider::list_batches(const std::optional<std::string>& after) {
-  co_return read(Operation::list_batches, co_await call(Operation::list_batches, get(batch_list_target(account_, after))),
+Task<ProviderResult<BatchPage>> HttpProvider::list_batches(const std::optional<std::string>& after, const BatchFilter& only) {
+  co_return read(Operation::list_batches, co_await call(Operation::list_batches, get(batch_list_target(account_, after, only))),
                  parse_batch_page);
 }
 

@@ -1,6 +1,7 @@
 #include "provider/wire.hpp"
 
 #include "core/json_scan.hpp"
+#include "core/lowered.hpp"
 #include "provider/printable.hpp"
 
 #include <boost/json/parse.hpp>
@@ -99,13 +100,6 @@ std::optional<Id> id_at(const json::object& object, std::string_view name) {
   std::string text = readable_id(member(object, name));
   if (text.empty()) return std::nullopt;  // "" stands for absent (17.10)
   return Id{std::move(text)};
-}
-
-std::string lowered(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 std::optional<RequestCounts> counts_of(const json::value* value) {

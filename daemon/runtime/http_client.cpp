@@ -45,9 +45,13 @@ void throw_exception_from_error(const HttpError& error, const boost::source_loca
 
 struct HttpClient::Impl {
   Impl(Endpoint endpoint, HttpClientOptions settings)
-      : origin(std::move(endpoint)), options(std::move(settings)), tls(make_tls_context(options.ca_file)) {}
+      : origin(std::move(endpoint)), options(std::move(settings)), tls(make_tls_context(options.tls)) {
+    // A client certificate is for the origin, not for whoever stands on the way.
+    if (options.proxy && options.proxy->scheme == "https") proxy_tls.emplace(make_tls_context({options.tls.ca_file, "", ""}));
+  }
 
   Task<HttpResult> exchange(const HttpRequest& request, const DownloadSink* sink);
+  Task<ConnectResult> connect();
   std::string header_for(const HttpRequest& request, const OutgoingBody& body) const;
   std::unique_ptr<HttpTransport> take_idle(bool for_post);
   void keep(std::unique_ptr<HttpTransport> transport);
@@ -59,6 +63,7 @@ struct HttpClient::Impl {
   Endpoint origin;
   HttpClientOptions options;
   asio::ssl::context tls;
+  std::optional<asio::ssl::context> proxy_tls;
   std::list<Idle> idle;  // the youngest last
 };
 
@@ -97,18 +102,29 @@ void HttpClient::Impl::keep(std::unique_ptr<HttpTransport> transport) {
   idle.push_back({std::move(transport), steady_clock::now()});
 }
 
+Task<ConnectResult> HttpClient::Impl::connect() {
+  if (!options.proxy) co_return co_await connect_transport(origin, tls, nullptr, options.connect_timeout);
+  ProxyRoute route{*options.proxy, options.proxy->credentials, proxy_tls ? &*proxy_tls : nullptr};
+  try {
+    if (options.proxy_credentials) route.credentials = options.proxy_credentials();
+  } catch (const std::runtime_error& error) {
+    co_return ConnectResult{nullptr, "no credentials for proxy " + route.proxy.shown() + ": " + error.what()};
+  }
+  co_return co_await connect_transport(origin, tls, &route, options.connect_timeout);
+}
+
 Task<HttpResult> HttpClient::Impl::exchange(const HttpRequest& request, const DownloadSink* sink) {
   const auto deadline = steady_clock::now() + request.timeout.value_or(options.call_timeout);
   std::string problem = check_request(request);
   OutgoingBody body;
   if (problem.empty()) problem = body.open(request);
-  if (!problem.empty()) co_return HttpError{HttpError::Phase::not_sent, std::move(problem)};
+  if (!problem.empty()) co_return HttpError{HttpError::Phase::not_sent, std::move(problem), false};
   const ExchangeLimits limits{options.idle_timeout, deadline, options.max_body_bytes};
   for (bool first = true;; first = false) {
     auto transport = first ? take_idle(!repeatable(request.method)) : nullptr;
     const bool reused = transport != nullptr;
     if (!reused) {
-      ConnectResult connected = co_await connect_transport(origin, tls, options.connect_timeout);
+      ConnectResult connected = co_await connect();
       if (!connected.transport) co_return HttpError{HttpError::Phase::not_sent, std::move(connected.error)};
       transport = std::move(connected.transport);
     }

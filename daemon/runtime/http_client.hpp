@@ -3,8 +3,10 @@
 #pragma once
 
 #include "core/endpoint.hpp"
+#include "core/proxy.hpp"
 #include "runtime/http.hpp"
 #include "runtime/task.hpp"
+#include "runtime/tls_context.hpp"
 
 #include <boost/system/result.hpp>
 
@@ -24,8 +26,12 @@
 namespace batchd {
 
 struct HttpClientOptions {
-  std::string ca_file;                                ///< PEM, trusted besides the system's authorities; "" for none
-  std::chrono::milliseconds connect_timeout{10'000};  ///< name, connection and TLS handshake together
+  TlsFiles tls;
+  std::optional<Proxy> proxy;  ///< spoken to by CONNECT; none: connections go straight
+  /// `user:password` for the proxy instead of its own, asked for at each connection, so that a rotated one is used. May throw
+  /// std::runtime_error with a sentence.
+  std::function<std::string()> proxy_credentials;
+  std::chrono::milliseconds connect_timeout{10'000};  ///< name, connection, CONNECT and TLS handshake together
   std::chrono::milliseconds idle_timeout{60'000};     ///< without a byte moving
   std::chrono::milliseconds call_timeout{120'000};    ///< a whole call, unless the request says otherwise
   std::size_t max_idle_connections = 8;
@@ -59,11 +65,12 @@ struct HttpResponse {
 /// No (whole) answer came. An answer of any status is an HttpResponse.
 struct HttpError {
   enum class Phase {
-    not_sent,  ///< provably no byte of the request was written: file unreadable, DNS, connect, TLS
+    not_sent,  ///< provably no byte of the request was written: file unreadable, DNS, connect, proxy, TLS
     unknown,   ///< the request, or part of it, may have arrived
   };
   Phase phase = Phase::unknown;
   std::string message;  ///< one sentence, without headers or bodies
+  bool tried = true;    ///< false: the request itself cannot be made, and nobody was asked
 };
 [[noreturn]] void throw_exception_from_error(const HttpError& error, const boost::source_location& where);
 
@@ -74,7 +81,8 @@ using DownloadSink = std::function<Task<void>(std::string_view)>;
 
 class HttpClient {
  public:
-  /// Throws std::runtime_error when `ca_file` cannot be used. Must be destroyed before the io_context that ran its calls.
+  /// Throws std::runtime_error when a file of `options.tls` cannot be used. Must be destroyed before the io_context that ran its
+  /// calls.
   HttpClient(Endpoint origin, HttpClientOptions options);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;

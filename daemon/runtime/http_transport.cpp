@@ -1,5 +1,7 @@
 #include "runtime/http_transport.hpp"
 
+#include "runtime/http_tunnel.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -19,7 +21,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -77,6 +78,7 @@ class StreamTransport final : public HttpTransport {
 
 using PlainTransport = StreamTransport<beast::tcp_stream>;
 using TlsTransport = StreamTransport<ssl::stream<beast::tcp_stream>>;
+using TlsInTlsTransport = StreamTransport<ssl::stream<ssl::stream<beast::tcp_stream>>>;
 
 struct Resolution {
   explicit Resolution(const asio::any_io_executor& loop) : resolver(loop), done(loop, SteadyTime::max()) {}
@@ -88,15 +90,14 @@ struct Resolution {
 
 /// getaddrinfo cannot be interrupted, so the wait is for a timer that its callback cuts short: a time-out or a
 /// cancellation leaves at once, and the callback finds the shared state still alive whenever it comes.
-Task<std::shared_ptr<Resolution>> resolve(const Endpoint& endpoint, SteadyTime deadline) {
+Task<std::shared_ptr<Resolution>> resolve(const std::string& host, const std::string& port, SteadyTime deadline) {
   auto state = std::make_shared<Resolution>(co_await asio::this_coro::executor);
   state->done.expires_at(deadline);
-  state->resolver.async_resolve(endpoint.host, endpoint.port,
-                                [state](const error_code& ec, const tcp::resolver::results_type& results) {
-                                  state->ec = ec;
-                                  state->found.assign(results.begin(), results.end());
-                                  state->done.expires_at(SteadyTime::min());
-                                });
+  state->resolver.async_resolve(host, port, [state](const error_code& ec, const tcp::resolver::results_type& results) {
+    state->ec = ec;
+    state->found.assign(results.begin(), results.end());
+    state->done.expires_at(SteadyTime::min());
+  });
   co_await state->done.async_wait(with_code);
   const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
   if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
@@ -141,50 +142,70 @@ struct CheckHostName {
   }
 };
 
-Task<ConnectResult> shake_hands(std::unique_ptr<TlsTransport> transport, const Endpoint& endpoint, SteadyTime deadline) {
-  auto& stream = transport->stream();
+/// As a client of `host`, whoever it is that the stream leads to. Returns "" or why it failed.
+template <class Stream>
+Task<std::string> shake_hands(Stream& stream, const std::string& host, SteadyTime deadline) {
   error_code not_an_address;
-  asio::ip::make_address(endpoint.host, not_an_address);
-  if (not_an_address) SSL_set_tlsext_host_name(stream.native_handle(), endpoint.host.c_str());  // SNI takes names only
-  stream.set_verify_callback(CheckHostName{ssl::host_name_verification(endpoint.host)});
+  asio::ip::make_address(host, not_an_address);
+  if (not_an_address) SSL_set_tlsext_host_name(stream.native_handle(), host.c_str());  // SNI takes names only
+  stream.set_verify_callback(CheckHostName{ssl::host_name_verification(host)});
   beast::get_lowest_layer(stream).expires_after(left_until(deadline));
   auto [ec] = co_await stream.async_handshake(ssl::stream_base::client, with_code);
   throw_if_cancelled(ec);
-  if (ec) {
-    co_return ConnectResult{nullptr, "TLS handshake with " + endpoint.authority() +
-                                         " failed: " + describe_handshake(stream.native_handle(), ec, endpoint.host)};
+  co_return ec ? describe_handshake(stream.native_handle(), ec, host) : std::string();
+}
+
+/// The transport, once the endpoint has proved that it is the one.
+template <class Transport>
+Task<ConnectResult> with_hands_shaken(std::unique_ptr<Transport> transport, const Endpoint& endpoint, SteadyTime deadline) {
+  const std::string failure = co_await shake_hands(transport->stream(), endpoint.host, deadline);
+  if (failure.empty()) co_return ConnectResult{std::move(transport), ""};
+  co_return ConnectResult{nullptr, "TLS handshake with " + endpoint.authority() + " failed: " + failure};
+}
+
+/// TLS to the endpoint inside of a tunnel, inside of TLS to the proxy when that wants it. An endpoint without TLS is on this
+/// machine, where no proxy is used.
+Task<ConnectResult> connect_through(beast::tcp_stream stream, const ProxyRoute& route, const Endpoint& endpoint,
+                                    ssl::context& tls, SteadyTime deadline) {
+  stream.expires_after(left_until(deadline));
+  if (route.proxy.scheme == "http") {
+    std::string refusal = co_await open_tunnel(stream, route.proxy, route.credentials, endpoint);
+    if (!refusal.empty()) co_return ConnectResult{nullptr, std::move(refusal)};
+    auto transport = std::make_unique<TlsTransport>(std::move(stream), tls);
+    co_return co_await with_hands_shaken(std::move(transport), endpoint, deadline);
   }
-  co_return ConnectResult{std::move(transport), ""};
+  ssl::stream<beast::tcp_stream> outer(std::move(stream), *route.tls);
+  const std::string failure = co_await shake_hands(outer, route.proxy.host, deadline);
+  if (!failure.empty()) {
+    co_return ConnectResult{nullptr, "TLS handshake with proxy " + route.proxy.shown() + " failed: " + failure};
+  }
+  std::string refusal = co_await open_tunnel(outer, route.proxy, route.credentials, endpoint);
+  if (!refusal.empty()) co_return ConnectResult{nullptr, std::move(refusal)};
+  auto transport = std::make_unique<TlsInTlsTransport>(std::move(outer), tls);
+  co_return co_await with_hands_shaken(std::move(transport), endpoint, deadline);
 }
 
 }  // namespace
 
-asio::ssl::context make_tls_context(const std::string& ca_file) {
-  ssl::context context(ssl::context::tls_client);
-  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
-  context.set_verify_mode(ssl::verify_peer);
-  context.set_default_verify_paths();
-  if (!ca_file.empty()) {
-    error_code ec;
-    context.load_verify_file(ca_file, ec);
-    if (ec) throw std::runtime_error("ca_file '" + ca_file + "' holds no readable PEM certificates: " + ec.message());
-  }
-  return context;
-}
-
-Task<ConnectResult> connect_transport(const Endpoint& endpoint, asio::ssl::context& tls, milliseconds patience) {
+Task<ConnectResult> connect_transport(const Endpoint& endpoint, asio::ssl::context& tls, const ProxyRoute* route,
+                                      milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  const auto resolution = co_await resolve(endpoint, deadline);
+  const std::string host = route ? route->proxy.host : endpoint.host;
+  const std::string port = route ? route->proxy.port : endpoint.port;
+  const std::string whom = route ? "proxy " + route->proxy.shown() : endpoint.authority();
+  const auto resolution = co_await resolve(host, port, deadline);
   if (resolution->ec) {
-    co_return ConnectResult{nullptr, "cannot resolve '" + endpoint.host + "': " + describe_io_error(resolution->ec)};
+    const std::string name = route ? whom : "'" + host + "'";
+    co_return ConnectResult{nullptr, "cannot resolve " + name + ": " + describe_io_error(resolution->ec)};
   }
   beast::tcp_stream stream(co_await asio::this_coro::executor);
   if (const error_code ec = co_await connect_any(stream, resolution->found, deadline)) {
-    co_return ConnectResult{nullptr, "cannot connect to " + endpoint.authority() + ": " + describe_io_error(ec)};
+    co_return ConnectResult{nullptr, "cannot connect to " + whom + ": " + describe_io_error(ec)};
   }
+  if (route) co_return co_await connect_through(std::move(stream), *route, endpoint, tls, deadline);
   if (endpoint.scheme == "http") co_return ConnectResult{std::make_unique<PlainTransport>(std::move(stream)), ""};
   auto transport = std::make_unique<TlsTransport>(std::move(stream), tls);
-  co_return co_await shake_hands(std::move(transport), endpoint, deadline);
+  co_return co_await with_hands_shaken(std::move(transport), endpoint, deadline);
 }
 
 std::string describe_io_error(const error_code& ec) {

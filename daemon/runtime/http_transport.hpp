@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/endpoint.hpp"
+#include "core/proxy.hpp"
 #include "runtime/task.hpp"
 
 #include <boost/asio/ssl/context.hpp>
@@ -34,17 +35,22 @@ class HttpTransport {
   virtual bool quiet() = 0;
 };
 
-/// Verifies against the system's authorities, and `ca_file` too when that is not "". TLS 1.2 or newer.
-/// Throws std::runtime_error naming the file when it holds no certificates that can be read.
-asio::ssl::context make_tls_context(const std::string& ca_file);
-
 struct ConnectResult {
   std::unique_ptr<HttpTransport> transport;  ///< null when it failed
   std::string error;                         ///< one sentence: which step failed, and why
 };
 
-/// Resolves, connects (each address in turn) and shakes hands within `patience`. No byte of any request is sent.
-Task<ConnectResult> connect_transport(const Endpoint& endpoint, asio::ssl::context& tls, std::chrono::milliseconds patience);
+/// The way through a proxy, when there is one.
+struct ProxyRoute {
+  Proxy proxy;
+  std::string credentials;  ///< `user:password`, "" for none
+  asio::ssl::context* tls;  ///< for a proxy that is itself spoken to over TLS
+};
+
+/// Resolves, connects (each address in turn), has a tunnel opened where `route` is not null, and shakes hands with the endpoint
+/// itself, all within `patience`. No byte of any request is sent.
+Task<ConnectResult> connect_transport(const Endpoint& endpoint, asio::ssl::context& tls, const ProxyRoute* route,
+                                      std::chrono::milliseconds patience);
 
 /// An error code in words for people: "timed out", "connection reset by peer".
 std::string describe_io_error(const boost::system::error_code& ec);

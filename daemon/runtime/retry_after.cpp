@@ -28,6 +28,34 @@ std::optional<Milliseconds> capped(double milliseconds) {
   return Milliseconds(static_cast<std::int64_t>(std::ceil(std::clamp(milliseconds, 0.0, most))));
 }
 
+/// `6m0s`, `1.5s`, `250ms`, as Go writes them, in milliseconds.
+std::optional<double> parse_go_duration(std::string_view text) {
+  static constexpr std::array<std::pair<std::string_view, double>, 4> units{
+      {{"ms", 1}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}};
+  if (text.empty()) return std::nullopt;
+  double total = 0;
+  while (!text.empty()) {
+    const auto digits = std::min(text.find_first_not_of("0123456789."), text.size());
+    const auto value = parse_number<double>(text.substr(0, digits));
+    text.remove_prefix(digits);
+    const auto unit = std::find_if(units.begin(), units.end(), [&](const auto& u) { return text.starts_with(u.first); });
+    if (!value || unit == units.end()) return std::nullopt;
+    total += *value * unit->second;
+    text.remove_prefix(unit->first.size());
+  }
+  return total;
+}
+
+/// When what is used up comes back; values of 0 and -1 are seen and say nothing.
+std::optional<Milliseconds> parse_reset(const HttpHeaders& headers, const std::string& kind) {
+  if (find_header(headers, "x-ratelimit-remaining-" + kind) != "0") return std::nullopt;
+  const auto text = find_header(headers, "x-ratelimit-reset-" + kind);
+  if (!text) return std::nullopt;
+  const auto seconds = parse_number<double>(trimmed(*text));
+  const auto reset = seconds ? *seconds * 1000 : parse_go_duration(trimmed(*text)).value_or(0);
+  return reset > 0 ? capped(reset) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
@@ -58,7 +86,7 @@ std::optional<Milliseconds> parse_retry_after(const HttpHeaders& headers, std::c
     if (const auto value = parse_number<double>(trimmed(*text))) return capped(*value);
   }
   const auto text = find_header(headers, "retry-after");
-  if (!text) return std::nullopt;
+  if (!text) return std::max(parse_reset(headers, "requests"), parse_reset(headers, "tokens"));
   if (const auto seconds = parse_number<double>(trimmed(*text))) return capped(*seconds * 1000);
   if (const auto date = parse_http_date(trimmed(*text))) {
     // The answer's own Date is by the same clock as the date in it; ours may be hours off, or just have been set.

@@ -76,6 +76,9 @@ class Spool {
   std::atomic<std::uint64_t> next_{0};
 };
 
+/// The longest line of an input or a result file that is read; a longer one is corrupt. Providers take bodies of some 20 MB.
+inline constexpr std::size_t longest_file_line = 64 << 20;
+
 /// Cuts a stream of bytes into lines. A line longer than `max_line` is reported once, empty, as too long, and skipped.
 class LineSplitter {
  public:

@@ -9,9 +9,11 @@
 namespace batchd {
 namespace {
 
-/// A result file that is denied this often in a row is gone (deleted by someone, or expired before it was read), and one that
-/// ends early has no more. Nothing else that fails counts: what is given up here is bought again.
+/// A result file that is denied this often in a row is gone (deleted by someone, or expired before it was read). Nothing else
+/// that fails counts: what is given up here is bought again.
 constexpr int most_denials = 10;
+/// One that ends early this often in a row has no more.
+constexpr int most_short_reads = 10;
 
 }  // namespace
 
@@ -24,20 +26,19 @@ Task<std::optional<ProviderError>> MergeStage::read_file(const Shard& shard, con
                                                          Merger& merger) {
   ByteSink sink = [&merger](std::string_view bytes) { return merger.feed(bytes); };
   const auto read = co_await provider.download(file, sink);
-  const bool last_try = shard.denials >= most_denials;
   if (read.has_error()) {
-    if (read.error().kind != ErrorKind::not_found || !last_try) co_return read.error();
+    if (read.error().kind != ErrorKind::not_found || shard.denials < most_denials) co_return read.error();
     if (!shard.doubtful) co_return std::nullopt;
     co_return ProviderError{ErrorKind::not_found, read.error().status, std::string(answers_lost), read.error().message, {}};
   }
   const bool whole_line = co_await merger.end_of_file();
-  if (merger.lost() || last_try) co_return std::nullopt;
+  if (merger.lost() || shard.short_reads >= most_short_reads) co_return std::nullopt;
   // A body may be cut short under an honest Content-Length (PROTOCOL.md 18), and what is missing would be bought again:
   // believe the file only when it is as long as the provider says it is, and does not end inside a line.
   const auto described = co_await provider.retrieve_file(file);
   const bool short_read = described.has_value() && described->bytes && *described->bytes != *read;
   if (!short_read && whole_line) co_return std::nullopt;
-  co_return ProviderError{ErrorKind::not_found, 200, "short_file", "the result file ended early", std::nullopt};
+  co_return ProviderError{ErrorKind::cut_short, 200, "short_file", "the result file ended early", std::nullopt};
 }
 
 Task<std::optional<ProviderError>> MergeStage::read_strays(const Shard& shard, const std::vector<Stray>& strays,

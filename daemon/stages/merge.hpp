@@ -15,7 +15,7 @@ struct MergeSettings {
   RoundPolicy round;
   std::size_t chunk_rows = 5000;
   std::size_t chunk_bytes = 4 << 20;
-  std::size_t max_line = 64 << 20;  ///< a longer line is corrupt
+  std::size_t max_line = longest_file_line;
   /// How long a shard waits for a duplicate of its batch to be over: what that has answered need not be bought again.
   Milliseconds stray_patience{900'000};
 };

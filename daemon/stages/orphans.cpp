@@ -20,13 +20,16 @@ Task<int> OrphanStage::run_once() {
   const Term term = context_.session.term();
   if (!co_await context_.store.hold_role(term, name())) co_return 0;
   undecided_ = false;
+  listed_ = {};
+  const FileSlots before = co_await context_.store.file_slots(provider_name_);
   if (!co_await sweep(term)) co_return 0;
   if (undecided_) {
     put_off(std::nullopt);
     co_return 0;
   }
   failures_ = 0;
-  co_await context_.store.orphans_swept(term, provider_name_, *due);
+  const FileSlots after = co_await context_.store.file_slots(provider_name_);
+  co_await context_.store.orphans_swept(term, provider_name_, *due, count_others(listed_, before, after));
   co_return 0;
 }
 
@@ -46,10 +49,15 @@ Task<bool> OrphanStage::sweep(Term term) {
       co_return false;
     }
     std::erase_if(page->files, [&guard](const RemoteFile& file) { return !guard.fresh(file.id.value); });
+    count(page->files);
     if (!co_await sweep_page(term, page->files)) co_return false;
     cursor = guard.next(page->next);
     if (!cursor) co_return true;
   }
+}
+
+void OrphanStage::count(const std::vector<RemoteFile>& files) {
+  for (const RemoteFile& file : files) ++(file.purpose == "batch_output" ? listed_.results : listed_.inputs);
 }
 
 Task<bool> OrphanStage::sweep_page(Term term, const std::vector<RemoteFile>& files) {
@@ -75,6 +83,7 @@ Task<bool> OrphanStage::remove(Term term, const RemoteFile& file) {
     failed("delete_file", deleted.error());
     co_return false;
   }
+  --listed_.inputs;
   context_.log.info("file.orphan_deleted", {{"provider", provider_name_}, {"file", file.id.value}, {"filename", file.filename}});
   co_return true;
 }

@@ -1,8 +1,9 @@
 // Looks through a provider's files for uploads that no shard will ever know of, and deletes them: each would keep one of its few
 // places for ever. One replica does so for a provider, when something happened that may leave such a file and about hourly; what
-// is not certainly ours and certainly nobody's stays (core/orphan.hpp).
+// is not certainly ours and certainly nobody's stays (core/orphan.hpp). What it sees is counted, too.
 #pragma once
 
+#include "core/file_slots.hpp"
 #include "core/orphan.hpp"
 #include "stages/stage.hpp"
 
@@ -21,6 +22,7 @@ class OrphanStage final : public Stage {
   Milliseconds pause() const override;
   /// Lists everything and deletes what is nobody's. False when the provider stopped answering.
   Task<bool> sweep(Term term);
+  void count(const std::vector<RemoteFile>& files);
   Task<bool> sweep_page(Term term, const std::vector<RemoteFile>& files);
   Task<bool> remove(Term term, const RemoteFile& file);
   /// The next look is later than usual; returns by how much.
@@ -32,7 +34,8 @@ class OrphanStage final : public Stage {
   bool keep_files_;
   bool started_ = false;
   bool undecided_ = false;  // something of ours is still being sent, as far as the books know
-  int failures_ = 0;        // and looks in a row that had to leave something undecided
+  ListedFiles listed_;
+  int failures_ = 0;  // and looks in a row that had to leave something undecided
   Clock::TimePoint not_before_{};
 };
 

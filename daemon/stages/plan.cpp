@@ -48,11 +48,11 @@ Task<int> PlanStage::run_once() {
 }
 
 Task<void> PlanStage::settle_hopeless() {
-  std::vector<std::string> served;
+  std::vector<Offer> offers;
   const std::vector<DeploymentLoad> loads = co_await context_.store.deployments();
-  for (const DeploymentLoad& load : loads) served.push_back(load.model);
+  for (const DeploymentLoad& load : loads) offers.push_back(offer_of(load));
   const int expired = co_await context_.store.expire_overdue(context_.session.term());
-  const int unroutable = co_await context_.store.fail_unroutable(context_.session.term(), served, settings_.unroutable_after);
+  const int unroutable = co_await context_.store.fail_unroutable(context_.session.term(), offers, settings_.unroutable_after);
   if (expired > 0) {
     context_.metrics.requests_settled(Outcome::expired, expired);
     context_.log.warn("requests.expired", {{"requests", expired}});
@@ -65,6 +65,12 @@ Task<void> PlanStage::settle_hopeless() {
   if (expired + unroutable == 0) hopeless_checked_ = context_.clock.now();
 }
 
+Offer PlanStage::offer_of(const DeploymentLoad& load) const {
+  const auto route = context_.routes.find(load.name);
+  if (route == context_.routes.end()) return {load.model, {}};
+  return {load.model, route->second.provider->limits().endpoints};
+}
+
 std::vector<PackTarget> PlanStage::targets(const std::vector<DeploymentLoad>& loads, const std::string& endpoint) const {
   std::vector<PackTarget> targets;
   for (const DeploymentLoad& load : loads) {
@@ -73,7 +79,8 @@ std::vector<PackTarget> PlanStage::targets(const std::vector<DeploymentLoad>& lo
     const Provider& provider = *route->second.provider;
     const LineTarget line{provider.line_url(endpoint), provider.limits().model_is_deployment ? load.name : load.model,
                           route->second.max_bytes};
-    targets.push_back({load, route->second.max_requests, route->second.max_bytes, line_overhead(line)});
+    targets.push_back(
+        {load, route->second.max_requests, route->second.max_bytes, line_overhead(line), provider.limits().endpoints});
   }
   return targets;
 }

@@ -26,6 +26,8 @@ class PlanStage final : public Stage {
   Milliseconds pause() const override { return next_look_; }
 
   Task<void> settle_hopeless();
+  /// What a deployment takes. One that only other replicas know may take any endpoint.
+  Offer offer_of(const DeploymentLoad& load) const;
   std::vector<PackTarget> targets(const std::vector<DeploymentLoad>& loads, const std::string& endpoint) const;
   void count_returned(std::vector<Flow>& flows);
 

@@ -115,7 +115,7 @@ Task<void> PollStage::finish(Term term, ShardId id, const Batch& batch) {
                                         {"code", reason.code},
                                         {"message", reason.message},
                                         {"retry_in_ms", later.count()}});
-    const ShardEvent event = NotRun{later};
+    const ShardEvent event = NotRun{later, error};
     co_await advance(shard, event);
     co_return;
   }

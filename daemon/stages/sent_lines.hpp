@@ -46,7 +46,7 @@ class SentLines {
   };
   void take(std::string_view line);
 
-  LineSplitter splitter_{64 << 20};
+  LineSplitter splitter_{longest_file_line};
   std::vector<Line> lines_;  // ascending by request once the file has ended, one for each
   std::string url_, model_;
   Tokens tokens_ = 0;

@@ -90,8 +90,20 @@ Task<int> Stage::lease_and_step(ShardState state) {
   if (shards.empty()) co_return 0;
   const BusyShards::Mark mark(busy, shards.front().id);
   leasing.reset();
-  co_await step(std::move(shards.front()));
+  Shard shard = std::move(shards.front());
+  if (const Milliseconds later = withheld_for(shard); later > Milliseconds{0}) {
+    co_await postpone(shard, later);
+    co_return 1;
+  }
+  co_await step(std::move(shard));
   co_return 1;
+}
+
+Milliseconds Stage::withheld_for(const Shard& shard) const {
+  const Provider* const provider = context_.provider_of(shard);
+  if (!provider || shard.unwanted) return Milliseconds{0};
+  // An announced submission without an answer waits for a look at the list.
+  return provider->withheld_for(shard.intent ? ShardState::submitted : shard.state);
 }
 
 Task<void> Stage::step(Shard) {
@@ -126,6 +138,10 @@ Milliseconds Stage::retry_delay(const Shard& shard, const ProviderError& error) 
 }
 
 Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError& error) {
+  if (error.code == calls_withheld) {
+    co_await postpone(shard, error.retry_after.value_or(shortest_retry));
+    co_return;
+  }
   const Milliseconds later = retry_delay(shard, error);
   context_.log.warn(std::string(step) + ".failed", {{"shard", shard.id.value},
                                                     {"provider", shard.provider},
@@ -135,9 +151,8 @@ Task<void> Stage::delay(Shard& shard, std::string_view step, const ProviderError
                                                     {"message", error.message},
                                                     {"retry_in_ms", later.count()}});
   if (error.kind == ErrorKind::account) co_await pause_lane(shard, error, "account");
-  const bool denied = error.kind == ErrorKind::not_found;
   const ShardEvent event =
-      Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message), denied};
+      Delayed{later, make_error(error.code.empty() ? to_string(error.kind) : error.code, error.message), error.kind};
   co_await advance(shard, event);
 }
 

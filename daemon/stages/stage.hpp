@@ -110,6 +110,8 @@ class Stage {
   Task<int> lease_and_step(ShardState state);
   /// What a stage of shards does with one it has leased.
   virtual Task<void> step(Shard shard);
+  /// How long a step would find its provider's calls withheld: it costs nothing, not even the work before the call.
+  Milliseconds withheld_for(const Shard& shard) const;
   /// How long to wait when there was nothing to do.
   virtual Milliseconds pause() const { return interval_; }
 

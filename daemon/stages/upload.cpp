@@ -6,9 +6,15 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 
 namespace batchd {
 namespace {
+
+/// A shard that found no place for its files looks again so soon; the provider's list is looked through for others' at most so
+/// often.
+constexpr Milliseconds look_for_place{2000};
+constexpr Milliseconds count_again{60'000};
 
 int attempts_before(const ShardContents& contents, RequestId request) {
   const auto found = contents.attempts.find(request);
@@ -23,11 +29,17 @@ Task<int> UploadStage::run_once() {
 
 Task<void> UploadStage::step(Shard shard) {
   const auto route = context_.routes.find(shard.deployment);
-  if (route == context_.routes.end() || shard.unwanted) {
+  const bool taken =
+      route != context_.routes.end() && has_endpoint(route->second.provider->limits().endpoints, shard.lane.endpoint);
+  if (!taken || shard.unwanted) {
     co_await advance(shard, GivenUp{});
     context_.bells.merge.notify();
     co_return;
   }
+  if (!co_await finds_place(shard, *route->second.provider)) co_return;
+  std::int64_t& sending = sending_[shard.provider];
+  const auto sent = [](std::int64_t* count) { --*count; };
+  const std::unique_ptr<std::int64_t, decltype(sent)> place(&++sending, sent);
   std::optional<ScratchFile> file = spool_.open(shard.bytes);
   if (!file) {
     co_await postpone(shard, Milliseconds{1000});  // the scratch disk is full of files under way
@@ -46,19 +58,50 @@ Task<void> UploadStage::step(Shard shard) {
   co_await send(shard, route->second, draft);
 }
 
+Task<bool> UploadStage::finds_place(Shard& shard, const Provider& provider) {
+  const std::int64_t ceiling = provider.limits().max_files;
+  if (ceiling == 0) co_return true;
+  const FileSlots slots = co_await context_.store.file_slots(shard.provider);
+  if (may_upload(slots, sending_[shard.provider], ceiling)) co_return true;
+  context_.log.warn("upload.no_file_slot", {{"shard", shard.id.value},
+                                            {"provider", shard.provider},
+                                            {"ours", slots.inputs + slots.results},
+                                            {"coming", slots.coming},
+                                            {"others", slots.others},
+                                            {"ceiling", ceiling}});
+  co_await make_room(shard.provider);
+  if (Clock::TimePoint& asked = count_asked_[shard.provider];
+      slots.counted > count_again && context_.clock.now() - asked > count_again) {
+    asked = context_.clock.now();
+    context_.suspect_orphans(shard.provider);
+  }
+  co_await postpone(shard, look_for_place);
+  co_return false;
+}
+
+Task<void> UploadStage::make_room(const std::string& provider) {
+  co_await context_.store.file_ceiling_reached(provider);
+  context_.bells.close.notify();
+}
+
 Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url,
                               Draft& draft) {
   const LineTarget target{url, route.provider->limits().model_is_deployment ? shard.deployment : shard.lane.model,
                           route.max_bytes};
+  const bool embeds = bare_endpoint(shard.lane.endpoint) == "/embeddings";
+  const std::int64_t most_inputs = embeds ? route.provider->limits().max_embedding_inputs : 0;
   // Runs on a pool thread while this coroutine waits, so that it may use what lives here.
-  const auto sink = [&contents, &target, &draft, line = std::string()](RequestId request, std::string_view body) mutable {
+  const auto sink = [&contents, &target, &draft, most_inputs, line = std::string()](RequestId request,
+                                                                                    std::string_view body) mutable {
     line.clear();
     const CustomId id{request, attempts_before(contents, request) + 1};
     if (auto rejection = append_request_line(line, id, target, body)) {
       draft.rejected.emplace_back(request, std::move(*rejection));
       return true;
     }
-    if (draft.file.size() + static_cast<Bytes>(line.size()) > target.max_bytes) {
+    const std::int64_t inputs = most_inputs > 0 ? embedding_inputs(body) : 0;
+    const bool too_many = draft.lines > 0 && draft.inputs + inputs > most_inputs;
+    if (too_many || draft.file.size() + static_cast<Bytes>(line.size()) > target.max_bytes) {
       draft.left_out.push_back(request);
       return true;
     }
@@ -70,6 +113,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
     }
     draft.tokens += estimate_tokens(body);
     ++draft.lines;
+    draft.inputs += inputs;
     return true;
   };
   BodySink body_sink = sink;
@@ -123,9 +167,8 @@ Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
     co_return;
   }
   if (error.kind == ErrorKind::file_slots) {
-    co_await context_.store.file_ceiling_reached(shard.provider);
+    co_await make_room(shard.provider);
     context_.suspect_orphans(shard.provider);
-    context_.bells.close.notify();
   }
   co_await delay(shard, "upload", error);
 }

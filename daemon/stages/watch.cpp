@@ -215,8 +215,8 @@ Task<bool> WatchStage::take_over(Candidate& found) {
       co_return given_up;
     }
     if (origin == Origin::other) {
-      co_await record_duplicate(found.batch, found.books);
-      co_return true;
+      const bool recovered = co_await recover(found);
+      co_return recovered;
     }
   }
   const auto input = found.batch.input_file_id ? found.batch.input_file_id

@@ -32,9 +32,14 @@ Task<void> WatchStage::learn_origin(Batch& batch, Survey& survey) {
 Task<bool> WatchStage::learn_input(Batch& batch, const BookEntry& books) {
   if (batch.input_file_id || books.input_file) co_return true;
   const std::string name = input_file_name(context_.instance, *books.shard, books.attempt);
-  const auto take = [&batch, &name](const RemoteFile& file) {
-    if (file.filename == name) batch.input_file_id = file.id;
-    return !batch.input_file_id;
+  std::optional<std::int64_t> latest;
+  const auto take = [&](const RemoteFile& file) {
+    // Of several uploads under the name the last one before the batch: the others are older tries, or made since.
+    const bool too_late = file.created_at && batch.created_at && *file.created_at > *batch.created_at;
+    if (file.filename != name || too_late || (latest && file.created_at <= latest)) return true;
+    batch.input_file_id = file.id;
+    latest = file.created_at;
+    return true;
   };
   std::function<bool(const RemoteFile&)> visit = take;
   const auto walked = co_await walk_files(provider_, std::move(visit));

@@ -9,7 +9,6 @@
 namespace batchd {
 namespace {
 
-constexpr std::size_t longest_line = 64 << 20;
 /// A duplicate that its provider has denied for so long is gone.
 constexpr Milliseconds longest_denial{600'000};
 /// Result files may be invisible for a while after a batch has ended (PROTOCOL.md 17).
@@ -17,7 +16,7 @@ constexpr int most_unseen = 5;
 
 class SuccessReader {
  public:
-  explicit SuccessReader(std::vector<CustomId>& answered) : answered_(answered), splitter_(longest_line) {}
+  explicit SuccessReader(std::vector<CustomId>& answered) : answered_(answered), splitter_(longest_file_line) {}
 
   Task<void> feed(std::string_view bytes) {
     splitter_.feed(bytes, [this](const LineSplitter::Line& line) { take(line.text); });
@@ -112,8 +111,9 @@ Task<std::optional<std::vector<CustomId>>> WatchStage::usable(const Stray& stray
     if (learnt == Learnt::later) co_return std::nullopt;
   }
   std::erase_if(answered, [&asked](const CustomId& id) {
-    return !std::binary_search(asked.lines.begin(), asked.lines.end(), id,
-                               [](const CustomId& a, const CustomId& b) { return a.request < b.request; });
+    const auto line = std::lower_bound(asked.lines.begin(), asked.lines.end(), id,
+                                       [](const CustomId& a, const CustomId& b) { return a.request < b.request; });
+    return line == asked.lines.end() || *line != id;  // an answer to another attempt is none to this file's line
   });
   co_return answered;
 }

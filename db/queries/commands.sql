@@ -106,20 +106,20 @@ WHERE s.provider = $1 AND f.id IS NOT NULL LIMIT $2::int;
 -- Whether this user may look into the schema at all.
 SELECT has_schema_privilege('batchd', 'USAGE');
 
--- name: waiting_by_model
--- What waits for each model, announced and not yet rolled up included; since when, in seconds.
-SELECT model, sum(waiting)::bigint AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::bigint AS seconds
+-- name: waiting_by_lane
+-- What waits for each model and endpoint, announced and not yet rolled up included; since when, in seconds.
+SELECT model, endpoint, sum(waiting)::bigint AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::bigint AS seconds
 FROM (
-  SELECT f.model, f.queued + f.returned AS waiting,
+  SELECT f.model, f.endpoint, f.queued + f.returned AS waiting,
          least(CASE WHEN f.queued > 0 THEN greatest(f.waiting_since, c.waiting_since) END,
                (SELECT y.due_at FROM batchd.retry y WHERE y.flow = f.flow AND y.due_at <= statement_timestamp()
                 ORDER BY y.flow, y.due_at LIMIT 1)) AS since
   FROM batchd.flow f LEFT JOIN batchd.flow_cursor c USING (flow) WHERE f.queued > 0 OR f.returned > 0
   UNION ALL
-  SELECT d.model, d.queued + d.returned, CASE WHEN d.queued + d.returned > 0 THEN d.at END
+  SELECT d.model, d.endpoint, d.queued + d.returned, CASE WHEN d.queued + d.returned > 0 THEN d.at END
   FROM batchd.delta d WHERE d.queued <> 0 OR d.returned <> 0
 ) counted
-GROUP BY model HAVING sum(waiting) > 0 ORDER BY model;
+GROUP BY model, endpoint HAVING sum(waiting) > 0 ORDER BY model, endpoint;
 
 -- name: adopt
 -- The same installation goes on at this place; whether it had moved.

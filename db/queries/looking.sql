@@ -8,9 +8,10 @@ SELECT accepted, queued, in_flight, succeeded, failed, cancelled, expired FROM b
 -- Live shards by state.
 SELECT state, count(*) FROM batchd.shard WHERE state <> 'closed' GROUP BY state;
 
--- name: queued_by_model
--- What waits for each model.
-SELECT model, sum(greatest(queued, 0) + greatest(returned, 0))::bigint FROM batchd.flow WHERE queued > 0 OR returned > 0 GROUP BY model;
+-- name: queued_by_lane
+-- What waits for each model and endpoint.
+SELECT model, endpoint, sum(greatest(queued, 0) + greatest(returned, 0))::bigint
+FROM batchd.flow WHERE queued > 0 OR returned > 0 GROUP BY model, endpoint;
 
 -- name: oldest_queued
 -- How long the request that has waited longest has waited, in milliseconds.
@@ -26,9 +27,13 @@ SELECT count(*) FROM batchd.shard
 WHERE state = 'uploaded' AND state <> 'closed' AND intent_at IS NOT NULL AND (looks > 0 OR intent_at < clock_timestamp() - interval '30 s');
 
 -- name: files_by_provider
--- Files of ours that a provider still holds: those of live shards.
-SELECT provider, sum((input_file IS NOT NULL)::int + (output_file IS NOT NULL)::int + (error_file IS NOT NULL)::int)
-FROM batchd.shard WHERE state <> 'closed' GROUP BY provider;
+-- Files that a provider holds: those of live shards, and the others as they were last counted.
+SELECT provider, sum(files)::bigint
+FROM (SELECT provider, (input_file IS NOT NULL)::int + (output_file IS NOT NULL)::int + (error_file IS NOT NULL)::int AS files
+      FROM batchd.shard WHERE state <> 'closed'
+      UNION ALL
+      SELECT provider, other_files FROM batchd.orphan_search) held
+GROUP BY provider HAVING sum(files) > 0;
 
 -- name: some_jobs
 -- Unfinished jobs and the latest ones, unfinished first.

@@ -18,9 +18,19 @@ WHERE provider = $1 AND due_at <= clock_timestamp() AND NOT batchd.has_moved() A
 -- name: orphans_swept
 -- A provider's files have been looked through: again in an hour or so, but soon when a lost upload may still come to its end there.
 UPDATE batchd.orphan_search
-SET due_at = clock_timestamp() + CASE WHEN suspected_at > clock_timestamp() - interval '10 min' THEN interval '3 min'
+SET other_files = $4::bigint, counted_at = clock_timestamp(),
+    due_at = clock_timestamp() + CASE WHEN suspected_at > clock_timestamp() - interval '10 min' THEN interval '3 min'
                                       ELSE (1 + random() / 10) * interval '1 hour' END
 WHERE provider = $2 AND suspected_at = $3::timestamptz AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint);
+
+-- name: file_slots
+-- A provider's files: inputs and results that shards hold, results that may still come, others as they were last counted and how many
+-- milliseconds ago.
+SELECT coalesce(sum((input_file IS NOT NULL)::int), 0), coalesce(sum((output_file IS NOT NULL)::int + (error_file IS NOT NULL)::int), 0),
+       2 * count(*) FILTER (WHERE state IN ('uploaded', 'submitted')),
+       (SELECT other_files FROM batchd.orphan_search o WHERE o.provider = $1),
+       (SELECT (1000 * extract(epoch FROM clock_timestamp() - o.counted_at))::bigint FROM batchd.orphan_search o WHERE o.provider = $1)
+FROM batchd.shard WHERE provider = $1 AND state <> 'closed';
 
 -- name: books_trusted
 -- Whether what the books say of a provider's files can be relied upon.

@@ -52,20 +52,23 @@ SELECT FROM batchd.role r WHERE r.name = 'plan' AND r.owner = $1::bigint
 SELECT FROM batchd.replica WHERE term = $1::bigint;
 
 -- name: fail_unroutable_queued
--- Settles queued requests of models that nobody serves and that have waited longer than so many milliseconds.
+-- Settles queued requests that nobody takes and that have waited longer than so many milliseconds. What is taken: pairs of a model and
+-- an endpoint without /v1, or an empty one for any.
 WITH late AS MATERIALIZED (
   SELECT q.place
   FROM batchd.flow f
   CROSS JOIN LATERAL (SELECT ctid AS place, id FROM batchd.queue w WHERE w.flow = f.flow ORDER BY w.flow, w.xact, w.id LIMIT 1000) q
   CROSS JOIN LATERAL (SELECT r.created_at, r.deadline FROM batchd.request r WHERE r.id = q.id) r
-  WHERE f.queued > 0 AND f.model <> ALL ($1::text[]) AND r.created_at < clock_timestamp() - $2::bigint * interval '1 ms'
+  WHERE f.queued > 0 AND r.created_at < clock_timestamp() - $3::bigint * interval '1 ms'
+    AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS taken (model, endpoint)
+                    WHERE taken.model = f.model AND taken.endpoint IN ('', regexp_replace(f.endpoint, '^/v1/', '/')))
   LIMIT 1000
 ), gone AS (
   DELETE FROM batchd.queue WHERE ctid = ANY (ARRAY(SELECT place FROM late)) RETURNING flow, id, bytes
 ), settled AS (
   INSERT INTO batchd.answer (request_id, outcome, error, attempt)
   SELECT g.id, 'failed', json_build_object('code', 'no_deployment', 'message',
-         format('no configured deployment serves the model %s', f.model))::text, 0
+         format('no configured deployment serves the model %s at %s', f.model, f.endpoint))::text, 0
   FROM gone g JOIN batchd.flow f USING (flow)
 ), counted AS (
   INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, queued, queued_bytes, failed)
@@ -82,7 +85,9 @@ WITH late AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT ctid AS place, request_id FROM batchd.retry w WHERE w.flow = f.flow
                       ORDER BY w.flow, w.due_at, w.request_id LIMIT 1000) y
   CROSS JOIN LATERAL (SELECT r.created_at, r.deadline FROM batchd.request r WHERE r.id = y.request_id) r
-  WHERE f.returned > 0 AND f.model <> ALL ($1::text[]) AND r.created_at < clock_timestamp() - $2::bigint * interval '1 ms'
+  WHERE f.returned > 0 AND r.created_at < clock_timestamp() - $3::bigint * interval '1 ms'
+    AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS taken (model, endpoint)
+                    WHERE taken.model = f.model AND taken.endpoint IN ('', regexp_replace(f.endpoint, '^/v1/', '/')))
   LIMIT 1000
 ), gone AS (
   DELETE FROM batchd.retry WHERE ctid = ANY (ARRAY(SELECT place FROM late)) RETURNING flow, request_id
@@ -91,7 +96,7 @@ WITH late AS MATERIALIZED (
 ), settled AS (
   INSERT INTO batchd.answer (request_id, outcome, error, attempt)
   SELECT g.request_id, 'failed', json_build_object('code', 'no_deployment', 'message',
-         format('no configured deployment serves the model %s', f.model))::text, coalesce(t.attempts, 0)
+         format('no configured deployment serves the model %s at %s', f.model, f.endpoint))::text, coalesce(t.attempts, 0)
   FROM gone g JOIN batchd.flow f USING (flow) LEFT JOIN forgotten t USING (request_id)
 ), counted AS (
   INSERT INTO batchd.delta (flow, model, endpoint, job, priority, deadline, returned, failed)

@@ -16,7 +16,7 @@ WITH best AS (
   RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.state, s.attempt, s.requests, s.bytes, s.tokens, s.reserved,
   s.intent_at IS NOT NULL AS intent, s.looks, coalesce(s.input_file, '') AS input_file, coalesce(s.batch_id, '') AS batch_id,
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
-  coalesce(s.error, '') AS error, s.failures, s.denials,
+  coalesce(s.error, '') AS error, s.failures, s.denials, s.short_reads,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
   s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
@@ -35,7 +35,7 @@ WHERE s.id = $2::bigint AND s.state = $3 AND s.state <> 'closed'
 RETURNING s.id, s.model, s.endpoint, s.deployment, s.provider, s.priority, s.state, s.attempt, s.requests, s.bytes, s.tokens, s.reserved,
   s.intent_at IS NOT NULL AS intent, s.looks, coalesce(s.input_file, '') AS input_file, coalesce(s.batch_id, '') AS batch_id,
   s.batch_status, coalesce(s.output_file, '') AS output_file, coalesce(s.error_file, '') AS error_file, s.finish_reason,
-  coalesce(s.error, '') AS error, s.failures, s.denials,
+  coalesce(s.error, '') AS error, s.failures, s.denials, s.short_reads,
   coalesce(1000 * extract(epoch FROM clock_timestamp() - s.intent_at), 0)::bigint AS intent_age,
   (1000 * extract(epoch FROM clock_timestamp() - s.state_at))::bigint AS state_age,
   s.state IN ('planned', 'uploaded') AND s.intent_at IS NULL AND batchd.is_unwanted(s) AS unwanted,
@@ -54,7 +54,7 @@ UPDATE batchd.shard s SET
                      WHEN $15 IN ('in_progress', 'finalizing', 'completed') OR $18 IN ('ran', 'expired') THEN coalesce(s.accepted_at, clock_timestamp())
                      ELSE s.accepted_at END,
   looks = $12::int, input_file = nullif($13, ''), batch_id = nullif($14, ''), batch_status = $15, output_file = nullif($16, ''),
-  error_file = nullif($17, ''), finish_reason = $18, error = nullif($19, ''), failures = $20::int, denials = $24::int,
+  error_file = nullif($17, ''), finish_reason = $18, error = nullif($19, ''), failures = $20::int, denials = $24::int, short_reads = $25::int,
   due_at = clock_timestamp() + $21::bigint * interval '1 ms',
   owner = CASE WHEN $22::boolean AND $6 <> 'closed' THEN s.owner END,
   state_at = CASE WHEN s.state = $6 THEN s.state_at ELSE clock_timestamp() END,
@@ -78,6 +78,14 @@ WHERE d.name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_tok
   AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope IN ('all', 'deployment:' || d.name))
   AND NOT EXISTS (SELECT FROM batchd.pause p JOIN batchd.flow f ON p.scope = 'job:' || f.job
                   JOIN batchd.shard_member m ON m.flow = f.flow WHERE m.shard_id = $3::bigint)));
+
+-- name: hurry_refused_for_room
+-- A batch has ended, and its tokens are free: what its deployment refused for want of room is due. What somebody works on is passed over.
+UPDATE batchd.shard SET due_at = clock_timestamp()
+WHERE id IN (SELECT id FROM batchd.shard
+             WHERE deployment = $1 AND state = 'uploaded' AND state <> 'closed' AND intent_at IS NULL AND due_at > clock_timestamp()
+               AND error::json->>'code' = $2
+             FOR UPDATE SKIP LOCKED);
 
 -- name: release_progress
 -- Forgets a merged shard's bitmap, telling how many members it showed as decided.

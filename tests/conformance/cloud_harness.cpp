@@ -117,15 +117,11 @@ bool CloudHarness::answers(std::string_view response, std::string_view body, std
   return mark && mark->prompt == simulation::prompt_hash(body);
 }
 
-template <bool azure>
-std::unique_ptr<ProviderHarness> make() {
-  return std::make_unique<CloudHarness>(azure);
-}
-
 }  // namespace
 
 std::vector<ProviderCase> cloud_cases() {
-  return {{"fake_azure", make<true>}, {"fake_openai", make<false>}};
+  return {{"fake_azure", [] { return std::make_unique<CloudHarness>(true); }},
+          {"fake_openai", [] { return std::make_unique<CloudHarness>(false); }}};
 }
 
 }  // namespace batchd::conformance

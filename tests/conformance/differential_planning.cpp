@@ -48,8 +48,9 @@ Step draw_planning(Plot& plot, const Side& side) {
       return {"the backlog", [=](Side& s) { return read_backlog(s, term); }};
     case 1:
       return {who + " fails what nobody serves", [=](Side& s) {
-                return std::to_string(s.wait(s.store_of(term).fail_unroutable(
-                    s.terms.at(term), {"m", "n"}, minutes_and_a_half(static_cast<std::int64_t>(roll % 5)))));
+                return std::to_string(
+                    s.wait(s.store_of(term).fail_unroutable(s.terms.at(term), {{"m", {}}, {"n", {"/chat/completions"}}},
+                                                            minutes_and_a_half(static_cast<std::int64_t>(roll % 5)))));
               }};
     case 2:
       return {who + " expires what is overdue",

@@ -23,7 +23,8 @@ ShardEvent event_for(const Shard& s, std::uint64_t roll, const std::string& name
   const ProviderError error{ErrorKind::permanent, 400, "", "no", {}};
   const Found found{batch, 1 + static_cast<int>(roll % static_cast<std::uint64_t>(s.attempt + 1)), FileId{"found-" + name}};
   if (which == 0 && s.state != ShardState::closed) {
-    return Delayed{later, roll % 5 == 0 ? R"({"code":"answers_lost"})" : "", roll % 7 < 4};
+    constexpr ErrorKind kinds[] = {ErrorKind::not_found, ErrorKind::cut_short, ErrorKind::unknown};
+    return Delayed{later, roll % 5 == 0 ? R"({"code":"answers_lost"})" : "", kinds[roll % 7 % 3]};
   }
   switch (s.state) {
     case ShardState::planned:

@@ -48,7 +48,7 @@ std::string tell(Side& side, const ShardRow& row) {
   w("state", row.state)("deployment", row.deployment)("provider", row.provider)("lane", row.model + row.endpoint);
   w("priority", row.priority)("attempt", row.attempt)("requests", row.requests)("undecided", row.undecided)("bytes", row.bytes);
   w("tokens", row.tokens)("reserved", row.reserved)("intent", row.intent)("looks", row.looks)("failures", row.failures)(
-      "denials", row.denials);
+      "denials", row.denials)("short_reads", row.short_reads);
   w.text("in", row.input_file).text("batch", row.batch).text("out", row.output_file).text("err", row.error_file);
   w("status", row.batch_status)("reason", row.finish_reason).text("error", row.error);
   w("due", row.due)("accepted", row.accepted)("wished", row.wished)("halved", row.halved)("owner", tell_known(side, row.owner));
@@ -96,7 +96,8 @@ std::string tell(Side& side, const Shard& s) {
   w("priority", s.priority)("attempt", s.attempt)("requests", s.requests)("bytes", s.bytes)("tokens", s.tokens);
   w("reserved", s.reserved)("intent", s.intent)("looks", s.looks).remote("in", s.input_file).remote("batch", s.batch);
   w("status", to_string(s.batch_status)).remote("out", s.output_file).remote("err", s.error_file);
-  w("reason", to_string(s.finish_reason)).text("error", s.error)("failures", s.failures)("denials", s.denials);
+  w("reason", to_string(s.finish_reason))
+      .text("error", s.error)("failures", s.failures)("denials", s.denials)("short_reads", s.short_reads);
   w("intended", minutes(s.intent_age))("since", minutes(s.state_age))("unwanted", s.unwanted)("hurried", s.hurried);
   return tell(side, s.id) + w("doubtful", s.doubtful)("lease", tell(side, s.lease)).str();
 }
@@ -171,7 +172,8 @@ std::string tell(Side& side, const StoreGauges& g) {
   Words w;
   w("accepted", g.accepted)("queued", g.queued)("in_flight", g.in_flight)("oldest", minutes(g.oldest_queued));
   w("unknown", g.submissions_unknown);
-  for (const auto* counts : {&g.settled, &g.shards, &g.queued_by_model, &g.files}) {
+  for (const auto& [lane, count] : g.queued_by_lane) w((lane.model + " " + lane.endpoint).c_str(), count);
+  for (const auto* counts : {&g.settled, &g.shards, &g.files}) {
     for (const auto& [name, count] : *counts) w(name.c_str(), count);
   }
   return w.str() + tell_all(side, g.deployments);

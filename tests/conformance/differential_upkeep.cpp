@@ -142,10 +142,11 @@ Step sweep(Plot& plot, std::size_t term, const std::string& provider) {
   const bool due = plot.minutes - plot.suspected_at[provider] >= 10;
   const bool suspect = chance(plot.dice, 30) || due;
   if (suspect) plot.suspected_at[provider] = plot.minutes;
+  const std::int64_t others = plot.minutes % 7;
   return {"t" + std::to_string(term) + " sweeps " + provider + (suspect ? ", suspected" : ""), [=](Side& s) {
             Store& store = s.store_of(term);
             const auto task = s.wait(store.orphans_due(provider));
-            if (task) s.wait(store.orphans_swept(s.terms.at(term), provider, *task));
+            if (task) s.wait(store.orphans_swept(s.terms.at(term), provider, *task, others));
             // After a while without suspicion the next time is a random one.
             if (suspect) s.wait(store.suspect_orphans(provider));
             const auto again = s.wait(store.orphans_due(provider));

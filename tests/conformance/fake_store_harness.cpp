@@ -209,6 +209,7 @@ ShardRow FakeStoreHarness::to_shard(const simulation::ShardRow& row) const {
   s.error = from.error;
   s.failures = from.failures;
   s.denials = from.denials;
+  s.short_reads = from.short_reads;
   s.due = row.due_at <= database_.clock();
   if (row.owner && is_alive(*row.owner)) s.owner = row.owner;
   s.accepted = row.accepted_at.has_value();

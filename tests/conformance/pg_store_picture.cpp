@@ -48,7 +48,7 @@ constexpr char select_shards[] = R"(
          CASE WHEN s.state IN ('merged', 'closed') THEN 0 ELSE s.requests - coalesce((SELECT bit_count(p.decided) FROM
            batchd.shard_progress p WHERE p.shard_id = s.id), 0) END,
          s.bytes, s.tokens, s.reserved, s.intent_at IS NOT NULL, s.looks, s.input_file, s.batch_id, s.batch_status, s.output_file,
-         s.error_file, s.finish_reason, s.error, s.failures, s.denials, s.due_at <= clock_timestamp(), r.term, s.accepted_at IS NOT NULL,
+         s.error_file, s.finish_reason, s.error, s.failures, s.denials, s.short_reads, s.due_at <= clock_timestamp(), r.term, s.accepted_at IS NOT NULL,
          s.wished_at IS NOT NULL, s.suspect_since IS NOT NULL, s.trial
   FROM batchd.shard s LEFT JOIN batchd.replica r ON r.term = s.owner ORDER BY s.id)";
 
@@ -66,7 +66,7 @@ ShardRow to_shard(const Row& row) {
        {&s.input_file, &s.batch, &s.batch_status, &s.output_file, &s.error_file, &s.finish_reason, &s.error}) {
     *text = next();
   }
-  for (int* value : {&s.failures, &s.denials}) *value = static_cast<int>(number(next()));
+  for (int* value : {&s.failures, &s.denials, &s.short_reads}) *value = static_cast<int>(number(next()));
   s.due = is_true(next());
   s.owner = id_of<Term>(next());
   for (bool* flag : {&s.accepted, &s.wished, &s.halved}) *flag = is_true(next());

@@ -124,4 +124,4 @@ class ProviderConformance : public ::testing::TestWithParam<ProviderCase> {
 #define PROVIDER_CONFORMANCE_SUITE(Suite)                                          \
   class Suite : public ProviderConformance {};                                     \
   INSTANTIATE_TEST_SUITE_P(Adapters, Suite, ::testing::ValuesIn(provider_cases()), \
-                           [](const auto& which) { return std::string(which.param.label); })
+                           [](const auto& which) { return which.param.label; })

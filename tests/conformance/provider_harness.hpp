@@ -8,6 +8,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <functional>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -100,14 +101,17 @@ class ProviderHarness {
 };
 
 struct ProviderCase {
-  const char* label;
-  std::unique_ptr<ProviderHarness> (*make)();
+  std::string label;
+  std::function<std::unique_ptr<ProviderHarness>()> make;
 };
 void PrintTo(const ProviderCase& which, std::ostream* out);
 
 /// Every adapter there is: the real one in each dialect, and the fake in each manner.
 std::vector<ProviderCase> provider_cases();
+/// The real one with a key, in each dialect.
 std::vector<ProviderCase> http_cases();
+/// The real one in each dialect, api-version and way to log in: for what these make a difference to.
+std::vector<ProviderCase> account_cases();
 std::vector<ProviderCase> cloud_cases();
 
 }  // namespace batchd::conformance

@@ -1,7 +1,6 @@
 // What of the provider port is about HTTP itself: headers, statuses, bodies, silences, and the metrics of calls. Against
 // batchd-sim, in each dialect.
-#include "conformance/http_harness.hpp"
-#include "conformance/provider_conformance.hpp"
+#include "conformance/http_conformance.hpp"
 
 #include <algorithm>
 
@@ -10,22 +9,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class ProviderOverHttp : public ProviderConformance {
- protected:
-  HttpHarness& http() { return static_cast<HttpHarness&>(*harness); }
-  void fault(const std::string& json) { http().fault(json); }
-};
-
-INSTANTIATE_TEST_SUITE_P(Dialects, ProviderOverHttp, ::testing::ValuesIn(http_cases()),
-                         [](const auto& which) { return std::string(which.param.label); });
-
-TEST_P(ProviderOverHttp, TakesAWrongKeyForAnAccountFault) {
-  http().start({"--fast", "--api-key", "right-key-123"});
-  EXPECT_EQ(kind_of(provider().list_batches(std::nullopt)), ErrorKind::account);
-  EXPECT_THAT(last_error.message, ::testing::Not(HasSubstr(http().credential.key)));
-  http().credential.key = "right-key-123";
-  EXPECT_TRUE(run(provider().list_batches(std::nullopt))) << "a rotated key is used at once";
-}
+HTTP_CONFORMANCE_SUITE(ProviderOverHttp);
 
 TEST_P(ProviderOverHttp, HonoursEveryFormOfRetryAfter) {
   start();

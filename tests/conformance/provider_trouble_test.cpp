@@ -74,7 +74,7 @@ class EveryVerb : public ProviderConformance {
 };
 
 INSTANTIATE_TEST_SUITE_P(Adapters, EveryVerb, ::testing::ValuesIn(provider_cases()),
-                         [](const auto& which) { return std::string(which.param.label); });
+                         [](const auto& which) { return which.param.label; });
 
 TEST_P(EveryVerb, MayBeThrottledWithATimeToWait) {
   prepare();

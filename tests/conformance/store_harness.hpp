@@ -70,6 +70,7 @@ struct ShardRow {
   std::string finish_reason, error;
   int failures = 0;
   int denials = 0;
+  int short_reads = 0;
   bool due = false;
   std::optional<Term> owner;  ///< a living one
   bool accepted = false;      ///< its batch was seen past the provider's examination

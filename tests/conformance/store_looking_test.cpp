@@ -38,7 +38,7 @@ TEST_P(Looking, GaugesComeFromTheCounters) {
   EXPECT_EQ(gauges.deployments.at(0).reserved, 70);
   EXPECT_EQ(gauges.deployments.at(0).limit, 1000);
   wait(store.backlog());
-  EXPECT_EQ(wait(store.gauges()).queued_by_model.at("m"), 4);
+  EXPECT_EQ(wait(store.gauges()).queued_by_lane.at({"m", "/v1/chat/completions"}), 4);
 }
 
 TEST_P(Looking, GaugesFollowARequestToItsEnd) {

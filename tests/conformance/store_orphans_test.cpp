@@ -12,10 +12,10 @@ using ::testing::SizeIs;
 class Orphans : public StoreConformance {
  protected:
   bool due(std::string_view provider = "prov") { return wait(store.orphans_due(provider)).has_value(); }
-  void sweep(Term term) {
+  void sweep(Term term, std::int64_t others = 0) {
     const auto task = wait(store.orphans_due("prov"));
     ASSERT_TRUE(task);
-    wait(store.orphans_swept(term, "prov", *task));
+    wait(store.orphans_swept(term, "prov", *task, others));
   }
 };
 CONFORMANCE_SUITE(Orphans);
@@ -43,13 +43,40 @@ TEST_P(Orphans, AVoidTermHasLookedAtNothingAndALaterSuspicionStays) {
   wait(store.suspect_orphans("prov"));
   const auto task = wait(store.orphans_due("prov"));
   ASSERT_TRUE(task);
-  wait(store.orphans_swept(Term{1}, "prov", *task));
+  wait(store.orphans_swept(Term{1}, "prov", *task, 0));
   EXPECT_TRUE(due()) << "a void term has looked at nothing";
   wait(store.suspect_orphans("prov"));
-  wait(store.orphans_swept(term, "prov", *task));
+  wait(store.orphans_swept(term, "prov", *task, 0));
   EXPECT_TRUE(due()) << "a suspicion that came meanwhile stays";
   sweep(term);
   EXPECT_FALSE(due());
+}
+
+TEST_P(Orphans, TheFilesOfAProviderAreThoseOfShardsThoseToComeAndTheOthers) {
+  const Term term = planner();
+  FileSlots slots = wait(store.file_slots("prov"));
+  EXPECT_EQ(slots.counted, Milliseconds::max()) << "never";
+  uploaded(term);
+  submitted(term);
+  finished(term, 1);
+  slots = wait(store.file_slots("prov"));
+  EXPECT_EQ(slots.inputs, 3);
+  EXPECT_EQ(slots.results, 1);
+  EXPECT_EQ(slots.coming, 4) << "of the two whose batches have not ended";
+  EXPECT_EQ(slots.others, 0);
+  EXPECT_EQ(wait(store.file_slots("other")).inputs, 0);
+
+  wait(store.suspect_orphans("prov"));
+  sweep(term, 7);
+  harness->pass(2min);
+  slots = wait(store.file_slots("prov"));
+  EXPECT_EQ(slots.others, 7);
+  EXPECT_GE(slots.counted, 2min);
+  EXPECT_LT(slots.counted, 1h);
+  EXPECT_EQ(wait(store.gauges()).files.at("prov"), 3 + 1 + 7);
+  wait(store.suspect_orphans("prov"));
+  sweep(term, 0);
+  EXPECT_EQ(wait(store.gauges()).files.at("prov"), 3 + 1);
 }
 
 TEST_P(Orphans, ANewSuspicionIsLookedIntoAtOnce) {

@@ -106,10 +106,10 @@ TEST_P(Queue, FailsWhatNobodyServesWhenItHasWaitedLongEnough) {
   unserved.model = "unknown";
   const auto ids = enqueue(3, unserved);
   wait(store.backlog());
-  EXPECT_EQ(wait(store.fail_unroutable(term, {"m", "it's"}, 1h)), 0);
-  EXPECT_EQ(wait(store.fail_unroutable(Term{1}, {"m"}, 0ms)), 0) << "only for who holds the role";
+  EXPECT_EQ(wait(store.fail_unroutable(term, {{"m", {}}, {"it's", {}}}, 1h)), 0);
+  EXPECT_EQ(wait(store.fail_unroutable(Term{1}, {{"m", {}}}, 0ms)), 0) << "only for who holds the role";
   harness->pass(61min);
-  EXPECT_EQ(wait(store.fail_unroutable(term, {"m", "it's"}, 1h)), 3);
+  EXPECT_EQ(wait(store.fail_unroutable(term, {{"m", {}}, {"it's", {}}}, 1h)), 3);
   for (const RequestId id : ids) {
     const auto result = result_of(id);
     ASSERT_TRUE(result);
@@ -119,6 +119,13 @@ TEST_P(Queue, FailsWhatNobodyServesWhenItHasWaitedLongEnough) {
     EXPECT_EQ(result->attempt, 0);
   }
   EXPECT_THAT(wait(store.backlog()), SizeIs(1));
+  EXPECT_EQ(wait(store.fail_unroutable(term, {{"m", {"/chat/completions", "/responses"}}}, 0ms)), 0) << "with or without /v1";
+  Prompt elsewhere;
+  elsewhere.endpoint = "/v1/embeddings";
+  const auto embeddings = enqueue(1, elsewhere);
+  wait(store.backlog());
+  EXPECT_EQ(wait(store.fail_unroutable(term, {{"m", {"/chat/completions", "/responses"}}}, 0ms)), 1);
+  EXPECT_THAT(result_of(embeddings.front())->error, HasSubstr("m at /v1/embeddings"));
   EXPECT_EQ(wait(store.fail_unroutable(term, {}, 0ms)), 2);
   EXPECT_THAT(wait(store.backlog()), IsEmpty());
 }
@@ -130,7 +137,7 @@ TEST_P(Queue, FailsWhatCameBackAndIsServedByNobodyAnyMore) {
   const RequestId id = contents.members.at(0);
   ASSERT_TRUE(settle(term, shard, contents, {{}, {returned(id, 2, 1h, R"({"code":"x"})")}}));
   wait(store.backlog());
-  EXPECT_EQ(wait(store.fail_unroutable(term, {"other"}, 0ms)), 1) << "due or not";
+  EXPECT_EQ(wait(store.fail_unroutable(term, {{"other", {}}}, 0ms)), 1) << "due or not";
   const auto result = result_of(id);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->attempt, 2);
@@ -176,7 +183,7 @@ TEST_P(Queue, MaintenanceMayBeDoneByAnybodyAtAnyTime) {
   wait(store.maintain());
   wait(harness->store(1).maintain());
   EXPECT_EQ(wait(store.gauges()).queued, 3);
-  EXPECT_EQ(wait(store.gauges()).queued_by_model.at("m"), 3) << "rolled up";
+  EXPECT_EQ(wait(store.gauges()).queued_by_lane.at({"m", "/v1/chat/completions"}), 3) << "rolled up";
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ TEST_P(Saving, EveryFieldSurvivesTheTrip) {
   shard.error_file = FileId{"err-1"};
   shard.failures = 3;
   shard.denials = 2;
+  shard.short_reads = 4;
   ASSERT_EQ(wait(store.save(term, before, shard, false)), SaveResult::saved);
   const Shard read = leased(term, shard.id, ShardState::finished);
   EXPECT_EQ(read.error, shard.error);
@@ -82,6 +83,7 @@ TEST_P(Saving, EveryFieldSurvivesTheTrip) {
   EXPECT_EQ(read.finish_reason, FinishReason::expired);
   EXPECT_EQ(read.failures, 3);
   EXPECT_EQ(read.denials, 2);
+  EXPECT_EQ(read.short_reads, 4);
   EXPECT_EQ(read.requests, 2);
   EXPECT_EQ(read.bytes, 1000);
   EXPECT_EQ(read.tokens, 10);
@@ -168,6 +170,25 @@ TEST_P(Ledger, MovesWithEveryEvent) {
   s = expect("vanished", submitted(term, 1, 30), Vanished{}, 0);
   s = expect("given up before anything was announced", uploaded(term), GivenUp{}, 0);
   s = expect("the file was lost before that", uploaded(term), FileLost{0ms, ""}, 0);
+}
+
+TEST_P(Ledger, WhatWasRefusedForWantOfRoomIsDueWhenABatchOfItsDeploymentEnds) {
+  const Term term = planner();
+  const Shard running = submitted(term);
+  const auto refused = [&](ErrorKind kind) {
+    const Shard shard = step(term, uploaded(term), Intended{});
+    const ShardEvent event = NotCreated{{kind, 429, "in any words", "no", {}}, 1h};
+    EXPECT_EQ(save(term, shard, event, false), SaveResult::saved);
+    return shard.id;
+  };
+  const ShardId full = refused(ErrorKind::quota);
+  refused(ErrorKind::throttled);
+  const auto due = [&] { return wait(store.lease(term, ShardState::uploaded, 5, {})); };
+  EXPECT_THAT(due(), IsEmpty());
+  EXPECT_EQ(save(term, running, Ended{batch_of(running, BatchStatus::completed)}), SaveResult::saved);
+  const std::vector<Shard> shards = due();
+  ASSERT_THAT(shards, SizeIs(1)) << "who was asked to slow down waits on";
+  EXPECT_EQ(shards.front().id, full);
 }
 
 TEST_P(Ledger, GivesRoomBackWhateverIsPaused) {
@@ -277,7 +298,7 @@ TEST_P(Loads, LiveBatchesAreListedWithTheProvidersWord) {
   EXPECT_EQ(row_of(shard.id).state, "submitted") << "it decides nothing";
   EXPECT_TRUE(row_of(shard.id).accepted);
   wait(store.note_status(term, {}));
-  step(term, other, Delayed{0ms, "", true});
+  step(term, other, Delayed{0ms, "", ErrorKind::not_found});
   live = wait(store.live_batches("prov"));
   EXPECT_FALSE(live[0].denied);
   EXPECT_TRUE(live[1].denied);

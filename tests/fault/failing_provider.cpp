@@ -31,8 +31,8 @@ Task<ProviderResult<CreatedBatch>> FailingProvider::create_batch(const NewBatch&
 Task<ProviderResult<Batch>> FailingProvider::retrieve_batch(const BatchId& id) {
   return around("provider.retrieve_batch", provider_.retrieve_batch(id));
 }
-Task<ProviderResult<BatchPage>> FailingProvider::list_batches(const std::optional<std::string>& after) {
-  return around("provider.list_batches", provider_.list_batches(after));
+Task<ProviderResult<BatchPage>> FailingProvider::list_batches(const std::optional<std::string>& after, const BatchFilter& only) {
+  return around("provider.list_batches", provider_.list_batches(after, only));
 }
 Task<ProviderResult<Batch>> FailingProvider::cancel_batch(const BatchId& id) {
   return around("provider.cancel_batch", provider_.cancel_batch(id));

@@ -15,11 +15,12 @@ class FailingProvider : public Provider {
 
   std::string line_url(const std::string& endpoint) const override { return provider_.line_url(endpoint); }
   const ProviderLimits& limits() const override { return provider_.limits(); }
+  Milliseconds withheld_for(ShardState state) const override { return provider_.withheld_for(state); }
 
   Task<ProviderResult<RemoteFile>> upload(const std::filesystem::path& path, const std::string& filename) override;
   Task<ProviderResult<CreatedBatch>> create_batch(const NewBatch& batch) override;
   Task<ProviderResult<Batch>> retrieve_batch(const BatchId& id) override;
-  Task<ProviderResult<BatchPage>> list_batches(const std::optional<std::string>& after) override;
+  Task<ProviderResult<BatchPage>> list_batches(const std::optional<std::string>& after, const BatchFilter& only) override;
   Task<ProviderResult<Batch>> cancel_batch(const BatchId& id) override;
   Task<ProviderResult<RemoteFile>> retrieve_file(const FileId& id) override;
   Task<ProviderResult<Bytes>> download(const FileId& id, const ByteSink& sink) override;

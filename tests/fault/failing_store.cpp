@@ -82,8 +82,8 @@ Task<std::vector<Flow>> FailingStore::backlog() {
 Task<std::optional<PlannedShard>> FailingStore::plan(Term term, const PlanOrder& order) {
   return around("store.plan", store_.plan(term, order));
 }
-Task<int> FailingStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
-  return around("store.fail_unroutable", store_.fail_unroutable(term, served, after));
+Task<int> FailingStore::fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) {
+  return around("store.fail_unroutable", store_.fail_unroutable(term, offers, after));
 }
 Task<int> FailingStore::expire_overdue(Term term) {
   return around("store.expire_overdue", store_.expire_overdue(term));
@@ -142,8 +142,8 @@ Task<std::vector<std::string>> FailingStore::retry_account(std::string_view prov
 Task<void> FailingStore::suspect_orphans(std::string_view provider) {
   return around("store.suspect_orphans", store_.suspect_orphans(provider));
 }
-Task<void> FailingStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task) {
-  return around("store.orphans_swept", store_.orphans_swept(term, provider, task));
+Task<void> FailingStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) {
+  return around("store.orphans_swept", store_.orphans_swept(term, provider, task, others));
 }
 
 }  // namespace batchd::fault

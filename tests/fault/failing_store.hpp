@@ -22,7 +22,7 @@ class FailingStore : public Store {
 
   Task<std::vector<Flow>> backlog() override;
   Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;
-  Task<int> fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) override;
+  Task<int> fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) override;
   Task<int> expire_overdue(Term term) override;
   Task<void> maintain() override;
   Task<bool> retire(Term term, Milliseconds settled) override;
@@ -41,7 +41,7 @@ class FailingStore : public Store {
                               Milliseconds longest) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;
   Task<void> suspect_orphans(std::string_view provider) override;
-  Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task) override;
+  Task<void> orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) override;
 
   // Nothing is committed here.
   Task<std::string> instance_id() override { return store_.instance_id(); }
@@ -55,6 +55,7 @@ class FailingStore : public Store {
   Task<FileBooks> file_books(std::string_view provider, const std::vector<ShardId>& shards) override {
     return store_.file_books(provider, shards);
   }
+  Task<FileSlots> file_slots(std::string_view provider) override { return store_.file_slots(provider); }
   Task<StoreGauges> gauges() override { return store_.gauges(); }
   Task<std::vector<JobProgress>> jobs(int most) override { return store_.jobs(most); }
   Task<void> ping() override { return store_.ping(); }

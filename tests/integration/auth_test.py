@@ -227,6 +227,21 @@ class Lanes(Auth):
     def test_an_openai_key_likewise(self):
         self.rotated("openai")
 
+    def test_a_bearer_token_that_somebody_else_renews_likewise(self):
+        self.gate(keys=["new-key"])
+        shown = set()
+        self.door.during = lambda operation, token: shown.add(token)
+        file = self.place / "token"
+        file.write_text("canary-key\n")
+        daemon = self.serve(credential=f'bearer_token_file = "{file}"', retry=PATIENT)
+        self.enqueue([chat(f"prompt {i}") for i in range(40)])
+        self.paused(daemon)
+        self.nothing_burnt(40)
+        (self.place / "token.new").write_text("new-key\n")
+        (self.place / "token.new").rename(file)
+        self.answered(40)
+        self.assertEqual({"canary-key", "new-key"}, shown, "in the Authorization header")
+
     def test_a_key_that_is_rotated_in_full_work_costs_nothing(self):
         self.gate(keys=["canary-key"])
         daemon = self.serve(planner='linger = "50ms"\nmax_requests = 10')

@@ -112,6 +112,36 @@ linger = 30
         for problem in problems:
             self.assertTrue(problem["key"] and problem["expected"] and problem["nearest"], problem)
 
+    def test_what_an_api_version_cannot_do_is_said_without_a_call(self):
+        key = self.write("key", "k")
+        for lines, sentence in (('api_version = "2023-05-15"', "api_version '2023-05-15' cannot be used; expected 2024-10-21 or a newer date"),
+                                ('api_version = "2024-10-21"\nfile_expiry = "20d"', "no file_expiry with api_version 2024-10-21; expected 2025-03-01-preview"),
+                                ('api_version = "2025-04-01-preview"\nfile_expiry = "1h"', "file_expiry must be 336h to 720h"),
+                                ('api_version = "2026-11-01-preview"', "")):
+            file = self.write("version.toml", f'''
+[database]
+url = "postgresql:///nowhere"
+[[provider]]
+name = "eastus"
+kind = "azure"
+endpoint = "http://127.0.0.1:9"
+{lines}
+api_key_file = "{key}"
+[[deployment]]
+name = "mini"
+provider = "eastus"
+model = "m"
+enqueued_token_limit = "1B"
+''')
+            done = batchd("check-config", "--config", file)
+            self.assertEqual(2 if sentence else 0, done.returncode, done.stderr)
+            self.assertIn(sentence, done.stderr.decode())
+            told = json.loads(batchd("check-config", "--json", "--config", file).stdout)
+            self.assertEqual(not sentence, told["ok"])
+            if sentence:
+                self.assertIn(sentence, told["problems"][0]["found"])
+                self.assertEqual(2, batchd("serve", "--config", file).returncode)
+
     def test_the_printed_example_is_a_working_configuration(self):
         example = self.write("batchd.toml", batchd("check-config", "--print-example").stdout)
         good = batchd("check-config", "--config", example, BATCHD_PROVIDER_EASTUS_API_KEY="canary-secret",

@@ -64,7 +64,7 @@ class Orders(Commands):
         self.assertEqual("j: nothing to cancel: every request is settled, or is to be cancelled already\n", self.run_batchd("cancel", "j"))
         self.assertEqual({"job": "j", "concerned": 0, "cancelled": 0, "in_flight": 0}, self.json_of("cancel", "j"))
         self.conserved()
-        self.sim("--fast", "--running", "1h")
+        self.sim("--fast", "--running", "1h", "--cancelling", "5s")
         self.serve()
         self.enqueue([asking_for("429", "under way"), asking_for("429", "also")], job="k")
         self.in_flight()
@@ -301,6 +301,20 @@ class Looking(WithConfig):
         listed = [batch["batch"] for batch in self.object_on("batches", "--remote")["batches"]]
         self.assertEqual(len(set(listed)), len(listed))
         self.assertTrue(set(made) <= set(listed), len(listed))
+
+    def test_a_provider_that_can_choose_lists_only_what_is_wanted(self):
+        self.sim("--fast")
+        for version, pages in (("2024-10-21", 3), ("2025-04-01-preview", 1)):
+            with self.subTest(version):
+                self.provider.request("POST", "/sim/reset")
+                self.file.write_text(self.config().replace("2024-10-21", version))
+                self.provider.control("foreign", batches=250, resource="azure")
+                wanted = self.provider.control("foreign", batches=2, resource="azure", status="failed")["batches"]
+                listed = self.object_on("batches", "--remote", "--status", "failed", "--since", "1h")["batches"]
+                self.assertEqual(set(wanted), {batch["batch"] for batch in listed})
+                self.assertEqual(pages, self.ledger()["calls"]["list"])
+                running = self.object_on("batches", "--remote", "--status", "in_progress")["batches"]
+                self.assertEqual(250, len(running), "and what a filter cannot say is chosen here")
 
     def test_a_list_that_leads_nowhere_ends_with_a_sentence(self):
         pages = iter(range(1000))

@@ -75,7 +75,7 @@ class Counters : public StoreTest, public ::testing::WithParamInterface<unsigned
         wait(store.expire_overdue(term));
         return;
       default:
-        wait(store.fail_unroutable(term, {"m"}, Milliseconds{below(2) * 3'600'000}));
+        wait(store.fail_unroutable(term, {{"m", {}}}, Milliseconds{below(2) * 3'600'000}));
         return;
     }
   }
@@ -107,7 +107,7 @@ TEST_P(Counters, AlwaysAddUp) {
   // And in the end everything can be settled.
   for (int i = 0; i < 300 && sql.number("SELECT queued + in_flight FROM batchd.totals") > 0 && !HasFailure(); ++i) {
     wait(store.expire_overdue(term));
-    wait(store.fail_unroutable(term, {"m"}, Milliseconds{0}));
+    wait(store.fail_unroutable(term, {{"m", {}}}, Milliseconds{0}));
     plan_some(term);
     for (int k = 0; k < 3; ++k) settle_some(term);
   }

@@ -291,6 +291,12 @@ class Basics(RunTest):
             self.write([line("a", chat("x")), line("b", {**chat("y"), "model": "gpt-4o"})])
             said = self.run_it("--config", config, "--job", "two", code=1)
             self.assertIn('line 2: "gpt-4o"', said)
+        with self.subTest("an endpoint that no provider of its model has"):
+            calls = self.provider.ledger()["calls"]
+            self.write([line("a", chat("x")), line("b", {"model": "gpt-4o-mini", "input": "y"}, url="/v1/embeddings")])
+            said = self.run_it("--config", config, "--job", "three", code=1)
+            self.assertIn('line 2: "gpt-4o-mini" at /v1/embeddings', said)
+            self.assertEqual(calls, self.provider.ledger()["calls"])
         with self.subTest("no deployments in the file, and a flag stronger than it"):
             prompts = self.prompts(5, "again {}")
             config.write_text(provider.replace(str(self.provider.port), "1"))

@@ -20,7 +20,10 @@ const amendments = {
   'openai-files-batches.json': ({ ListFilesResponse }) => {
     for (const name of ['first_id', 'last_id']) ListFilesResponse.properties[name].nullable = true;
   },
-  'azure-v1-batch-files.json': (definitions) => fillPlaceholders(definitions),
+  'azure-v1-batch-files.json': (definitions, { paths }) => {
+    fillPlaceholders(definitions);
+    spellAsTheGuide(definitions, paths);
+  },
 };
 
 function listOfErrors(errors) {
@@ -31,11 +34,44 @@ function listOfErrors(errors) {
 function fillPlaceholders(definitions) {
   const origin = read('openai-files-batches.json');
   amendments['openai-files-batches.json'](definitionsOf(origin));
-  for (const name of Object.keys(definitions)) {
-    if (!definitions[name].description?.startsWith('Not retrieved')) continue;
+  const fill = (name) => {
     const text = JSON.stringify(definitionsOf(origin)[name.replace('OpenAI.', '')]);
     definitions[name] = JSON.parse(text.replaceAll('#/components/schemas/', '#/components/schemas/OpenAI.'));
+    for (const [, needed] of text.matchAll(/#\/components\/schemas\/(\w+)/g)) if (!definitions[`OpenAI.${needed}`]) fill(`OpenAI.${needed}`);
+  };
+  for (const name of Object.keys(definitions)) if (definitions[name].description?.startsWith('Not retrieved')) fill(name);
+}
+
+/// How much of a request's body the simulator records.
+const recordedBytes = 16 * 1024;
+
+/// A form as an object: whole numbers as such, `a[b]` and Azure's `a.b` as members of a where the whole name is declared nowhere.
+/// Of the file what was recorded of it, which may be its beginning.
+function formOf(type, body) {
+  const [, boundary] = /boundary="?([^";]+)/.exec(type);
+  const form = {};
+  for (const part of body.split(`--${boundary}`).slice(1)) {
+    const [, name] = /name="([^"]*)"/.exec(part) ?? [];
+    if (!name) continue;
+    const text = part.slice(part.indexOf('\r\n\r\n') + 4).replace(/\r\n$/, '');
+    const value = name !== 'file' && /^\d+$/.test(text) ? Number(text) : text;
+    const [, outer, inner] = /^(\w+)\[(\w+)\]$/.exec(name) ?? [];
+    if (outer) form[outer] = { ...form[outer], [inner]: value };
+    else form[name] = value;
   }
+  return form;
+}
+
+/// What Azure's guide to v1 sends and its document does not name: metadata, whose answer has them, the expiry of results, batches of
+/// responses, and an upload's expiry in fields with a dot.
+function spellAsTheGuide(definitions, paths) {
+  const { properties } = paths['/batches'].post.requestBody.content['application/json'].schema;
+  properties.metadata = { type: 'object', additionalProperties: { type: 'string' } };
+  properties.endpoint.enum.push('/v1/responses');
+  const upload = definitions['OpenAI.CreateFileRequest'];
+  const { properties: expiry } = definitions['OpenAI.FileExpirationAfter'];
+  properties.output_expires_after = { type: 'object', properties: expiry, required: ['anchor', 'seconds'] };
+  for (const [name, schema] of Object.entries(expiry)) upload.properties[`expires_after.${name}`] = schema;
 }
 
 const understood = ['type', 'required', 'enum', 'format', 'minLength', 'maxLength', 'minimum', 'maximum', 'pattern'];
@@ -101,7 +137,7 @@ function compiler(definitions) {
 export class ApiDocument {
   constructor(name) {
     this.document = read(name);
-    amendments[name]?.(definitionsOf(this.document));
+    amendments[name]?.(definitionsOf(this.document), this.document);
     this.faults = compiler(definitionsOf(this.document));
   }
 
@@ -136,6 +172,58 @@ export class ApiDocument {
       if (format === 'url' && !URL.canParse(value)) return [`header ${name} is no URL: ${value}`];
       return [];
     });
+  }
+
+  /// What is wrong with a request, as the simulator recorded it, in words.
+  judgeRequest(operation, { query, headers, body, length = 0 }) {
+    const parameters = (operation.parameters ?? []).map((one) => this.resolved(one));
+    const faults = [...this.judgeQuery(parameters, query), ...this.judgeAccept(parameters, headers)];
+    // A fault struck before the simulator had read it all: nothing of it can be said.
+    if (Buffer.byteLength(body) < Math.min(length, recordedBytes)) return faults;
+    const schema = this.bodySchema(operation, parameters, headers['content-type']);
+    if (typeof schema === 'string') return [...faults, schema];
+    if (!schema) return body === '' ? faults : [...faults, 'a body where none is declared'];
+    const value = headers['content-type'].startsWith('multipart/') ? formOf(headers['content-type'], body) : JSON.parse(body);
+    return [...faults, ...this.faults(schema, value)];
+  }
+
+  resolved(parameter) {
+    return parameter.$ref ? parameter.$ref.slice(2).split('/').reduce((at, name) => at[name], this.document) : parameter;
+  }
+
+  judgeQuery(parameters, query) {
+    const declared = parameters.filter((one) => one.in === 'query');
+    const missing = declared.filter((one) => one.required && !(one.name in query)).map((one) => `${one.name} is missing in the query`);
+    return missing.concat(
+      Object.entries(query).flatMap(([name, text]) => {
+        const found = declared.find((one) => one.name === name);
+        if (!found) return [`${name} is not declared in the query`];
+        const schema = found.schema ?? { type: found.type, ...(found.enum && { enum: found.enum }) };
+        return this.faults(schema, schema.type === 'integer' ? Number(text) : text).map((fault) => `${name} in the query${fault}`);
+      }),
+    );
+  }
+
+  judgeAccept(parameters, headers) {
+    const asked = parameters.some((one) => one.in === 'header' && one.name === 'accept' && one.required);
+    return asked && headers.accept !== 'application/json' ? ['header accept is not application/json'] : [];
+  }
+
+  /// What a body of this type must be like; nothing when there must be none, a sentence when the type is wrong.
+  bodySchema(operation, parameters, type = '') {
+    const kind = type.split(';')[0];
+    const kinds = operation.requestBody?.content;
+    const fields = parameters.filter((one) => one.in === 'formData');
+    const whole = parameters.find((one) => one.in === 'body');
+    if (!kinds && !whole && fields.length === 0) return undefined;
+    if (!(kinds ? Object.keys(kinds) : operation.consumes).includes(kind)) return `content type ${type} is not declared for the request`;
+    if (kinds) return kinds[kind].schema;
+    if (whole) return whole.schema;
+    const members = fields.map(({ name, type: form, enum: values, minimum, maximum }) => {
+      const number = form === 'integer' ? { minimum, maximum } : {};
+      return [name, { type: form === 'file' ? 'string' : form, ...(values && { enum: values }), ...number }];
+    });
+    return { type: 'object', properties: Object.fromEntries(members), required: fields.filter((one) => one.required).map((one) => one.name) };
   }
 
   judgeBody(operation, declared, headers, text) {

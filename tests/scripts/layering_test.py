@@ -29,7 +29,7 @@ ALLOWED = {
 }
 
 # Parts of the wiring that have files of their own beside daemon/application.cpp.
-APPLICATION = {"application", "credentials", "providers", "reporter"}
+APPLICATION = {"application", "connections", "credentials", "providers", "reporter"}
 
 # Ports: interfaces that a higher layer sees although it may not see the adapter behind them.
 PORTS = {"db/store.hpp": {"stages", "admin"}, "provider/provider.hpp": {"stages", "admin"}, "provider/credential.hpp": {"stages"}}
@@ -150,6 +150,12 @@ class Layering(unittest.TestCase):
             problems += problems_of(path, text)
         self.assertGreater(seen, 20, "the sources were not found")
         self.assertEqual([], problems, "\n" + "\n".join(problems))
+
+    def test_only_the_table_of_dialects_and_the_configuration_know_a_provider_by_name(self):
+        may = re.compile(r"daemon/(provider/dialect|config\w*|cli/run_(config|options))\.cpp$")
+        known = [path for path, text in sources() if path.startswith(("daemon/", "db/")) and re.search(r'"(azure(-v1)?|openai)"', text)]
+        self.assertIn("daemon/provider/dialect.cpp", known)
+        self.assertEqual([], [path for path in known if not may.match(path)])
 
     def test_every_cmake_layer_depends_downwards(self):
         files = [ROOT / "daemon/CMakeLists.txt", ROOT / "db/CMakeLists.txt", ROOT / "daemon/cli/CMakeLists.txt"]

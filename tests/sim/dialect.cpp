@@ -80,9 +80,11 @@ std::optional<Operation> operation_named(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<Call> route(const RequestHead& head) {
+std::optional<Call> route(const RequestHead& head, std::string_view base_path) {
   Call call;
   std::string_view path = head.path;
+  const bool below = !base_path.empty() && path.starts_with(base_path);
+  if (below) path.remove_prefix(base_path.size());
   if (path.starts_with("/openai/v1/")) {
     call.dialect = Dialect::azure_v1;
     path.remove_prefix("/openai/v1"sv.size());
@@ -167,8 +169,8 @@ std::string bare_endpoint(const std::string& endpoint) {
 
 std::optional<std::string> endpoint_fault(Dialect dialect, const std::string& endpoint, bool embeddings_on_azure) {
   constexpr std::array azure_v1 = {"/chat/completions"sv, "/v1/chat/completions"sv, "/v1/responses"sv, "/responses"sv};
-  constexpr std::array openai = {"/v1/chat/completions"sv, "/v1/responses"sv, "/v1/embeddings"sv, "/v1/completions"sv,
-                                 "/v1/moderations"sv};
+  constexpr std::array openai = {"/v1/chat/completions"sv, "/v1/responses"sv,          "/v1/embeddings"sv,   "/v1/completions"sv,
+                                 "/v1/moderations"sv,      "/v1/images/generations"sv, "/v1/images/edits"sv, "/v1/videos"sv};
   const auto has = [&](const auto& list) { return std::find(list.begin(), list.end(), endpoint) != list.end(); };
   const bool known = dialect == Dialect::azure    ? endpoint == "/chat/completions"
                      : dialect == Dialect::openai ? has(openai)

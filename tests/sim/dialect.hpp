@@ -49,8 +49,8 @@ struct Call {
   bool dated_preview() const { return dialect == Dialect::azure && api_version.ends_with("-preview"); }
 };
 
-/// Nothing when the path belongs to no dialect.
-std::optional<Call> route(const RequestHead& head);
+/// Nothing when the path belongs to no dialect. What only resembles OpenAI may have its API below a path of its own.
+std::optional<Call> route(const RequestHead& head, std::string_view base_path);
 
 /// True when the version that the client names (or leaves out) exists in this dialect.
 bool version_known(const Call& call);

@@ -29,6 +29,7 @@ struct RequestHead {
   std::string authorization;
   std::string api_key;
   std::string content_type;
+  std::string accept;
   std::string metadata;  ///< the header of that name, which machines show
   std::optional<std::uint64_t> content_length;
 

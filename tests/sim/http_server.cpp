@@ -66,6 +66,7 @@ RequestHead head_of(const http::request_header<>& message, std::optional<std::ui
   head.authorization = message[http::field::authorization];
   head.api_key = message["api-key"];
   head.content_type = message[http::field::content_type];
+  head.accept = message[http::field::accept];
   head.metadata = message["Metadata"];
   head.content_length = length;
   return head;

@@ -75,6 +75,8 @@ void add_network_options(CLI::App& app, Settings& s) {
   app.add_option("--api-key", s.keys, "accept only this key (may be repeated) [any key]");
   app.add_flag("--resource-per-host", s.resource_per_host, "each Host header is a resource of its own");
   app.add_flag("--log", s.log, "a line on stderr for each call");
+  app.add_option("--record", s.record, "append each call as a JSON line, with the beginning of its body")->type_name("FILE");
+  app.add_option("--base-path", s.base_path, "OpenAI's API also answers below this path, such as /gateway")->type_name("PATH");
 }
 
 void add_time_options(CLI::App& app, Settings& s) {

@@ -63,6 +63,8 @@ struct Settings {
   bool light_ledger = false;
   bool log = false;
   bool resource_per_host = false;
+  std::string record;  ///< empty: not recorded
+  std::string base_path;
   std::vector<std::string> faults;
   std::uint32_t foreign = 0;
   std::string cancel_conflict = "conflict";

@@ -6,6 +6,7 @@
 #include "fault_effects.hpp"
 #include "file_calls.hpp"
 #include "foreign.hpp"
+#include "recording.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -93,7 +94,7 @@ Task<Reply> Simulator::serve(const RequestHead& head, BodyReader& body) {
   world_->batches.advance(now());
   world_->files.expire(now(), settings_.file_expiry);
   if (head.path.starts_with("/sim/")) co_return co_await control(head, body);
-  auto call = route(head);
+  auto call = route(head, settings_.base_path);
   if (const auto login = Identity::operation_of(head)) call = Call{Dialect::azure, *login, {}, {}, false};
   if (!call || call->operation == Operation::none) {
     world_->ledger.called(Operation::none);
@@ -103,7 +104,10 @@ Task<Reply> Simulator::serve(const RequestHead& head, BodyReader& body) {
   world_->ledger.called(call->operation);
   Reply reply;
   try {
-    reply = co_await api(*call, head, body);
+    RecordedBody recorded(body);
+    BodyReader& heard = settings_.record.empty() ? body : recorded;
+    reply = co_await api(*call, head, heard);
+    if (!settings_.record.empty() && !call->login()) record_call(settings_.record, head, recorded.beginning(), reply.status);
   } catch (const boost::system::system_error&) {
     throw;  // the client left in the middle of its request
   } catch (const std::exception& error) {

@@ -52,6 +52,8 @@ class Sim:
         port_file = os.path.join(self.directory.name, "port")
         self.certificate = os.path.join(self.directory.name, "ca.pem") if tls else None
         command = [BINARY, "--port-file", port_file, "--dir", self.directory.name, *arguments]
+        if "BATCHD_SIM_RECORD" in os.environ:
+            command += ["--record", os.environ["BATCHD_SIM_RECORD"]]
         if tls:
             command += ["--tls-self-signed", self.certificate]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE)

@@ -1,4 +1,7 @@
 """Switches by which the simulator leans to one side of what the sources dispute (PROTOCOL.md 17, 18, 19's last paragraph), and the life of files."""
+import json
+import pathlib
+import tempfile
 import unittest
 
 from support import Api, Sim, SimTest, wait_for
@@ -38,6 +41,30 @@ class Codes(unittest.TestCase):
             api.wait(api.create(file_id).json()["id"], "completed")
             line = api.line(url="/embeddings", body={"model": "m", "input": "x"})
             api.wait(api.created(line, endpoint="/embeddings"), "completed")
+
+    def test_what_only_resembles_openai_answers_below_a_path_too(self):
+        with Sim("--fast", "--base-path", "/gateway") as sim:
+            api = Api(sim, "openai")
+            api.facts["base"] = "/gateway/v1"
+            api.wait(api.created(api.line()), "completed")
+
+    def test_calls_are_written_down_without_their_keys(self):
+        with tempfile.TemporaryDirectory() as place:
+            file = pathlib.Path(place, "calls")
+            with Sim("--fast", "--record", str(file)) as sim:
+                api = Api(sim, "azure")
+                api.created(api.line(content="x" * 100_000))
+                api.call("GET", "/batches", limit=3)
+            calls = [json.loads(line) for line in file.read_text().splitlines()]
+            self.assertEqual([("POST", 201), ("POST", 200), ("GET", 200)], [(call["method"], call["status"]) for call in calls])
+            upload, create, listed = calls
+            self.assertEqual(16 * 1024, len(upload["body"]), "the beginning of it")
+            self.assertGreater(upload["length"], 100_000)
+            self.assertTrue(upload["headers"]["content-type"].startswith("multipart/form-data"))
+            self.assertEqual("24h", json.loads(create["body"])["completion_window"])
+            self.assertEqual({"api-version": "2024-10-21", "limit": "3"}, listed["query"])
+            self.assertEqual("api-key", listed["shown"])
+            self.assertNotIn('"k"', file.read_text())
 
     def test_a_window_can_pass_without_end(self):
         with Sim("--validating", "0", "--running", "600ms", "--window", "100ms", "--never-expire") as sim:

@@ -53,6 +53,15 @@ void Oracle::must_be_noticed() {
   }
 }
 
+void Oracle::retrying() {
+  for (const auto& [id, prompt] : prompts_) {
+    const auto view = database_.request(id);
+    if (!view || !view->result) continue;
+    const Outcome outcome = view->result->outcome;
+    if (outcome == Outcome::cancelled || outcome == Outcome::expired) asked_again_.insert(id);
+  }
+}
+
 bool Oracle::waits(RequestId id) const {
   const auto view = database_.request(id);
   return view && view->state == RequestView::State::queued;
@@ -262,7 +271,8 @@ bool Oracle::unclosable(const BatchEntry& batch) const {
   const auto& books = database_.submissions();
   const auto entry = books.find({batch.shard, batch.attempt});
   if (entry == books.end()) return restored_at_.has_value();
-  const auto announced = std::chrono::duration_cast<Milliseconds>(entry->second.announced_at);
+  // One that was found after its entry was lost has a new entry, from then.
+  const auto announced = std::min(std::chrono::duration_cast<Milliseconds>(entry->second.announced_at), batch.accepted);
   const bool clock_was_set = std::any_of(schedule_.events.begin(), schedule_.events.end(),
                                          [](const Event& event) { return event.what == Incident::clock_step; });
   return clock_was_set || batch.listed_surely > announced + schedule_.config.retry.settle_window;
@@ -270,12 +280,17 @@ bool Oracle::unclosable(const BatchEntry& batch) const {
 
 /// What a loss of commits leaves open (tests/README.md): where nothing but a replica's memory tells of it, the others go on
 /// planning and submitting until its next heartbeat; and what a backup holds in one shard while it was given to another one since
-/// goes out with both. And of two attempts with one input file a list without metadata does not say which one a batch belongs to.
+/// goes out with both. And of two attempts with one input file a list without metadata does not say which one a batch belongs to;
+/// where the input file went in what was lost, not even whose it is. A request
+/// that is cancelled while its batch is forgotten keeps no answer, so that a person who asks for it again pays again.
 bool Oracle::left_open(const Run& first, const BatchEntry& again) const {
   const auto held = from_backup_.find(first.line->id.request);
   if (held != from_backup_.end() && held->second != first.batch->shard) return true;
   if (planned_unawares_.contains(first.line->id.request)) return true;
+  if (restored_at_ && asked_again_.contains(first.line->id.request)) return true;
   if (restored_at_ && first.batch->attempt > 1 && clouds_[first.cloud]->struck(CloudFault::no_metadata) > 0) return true;
+  const auto& traceless = first.batch->traceless_from;
+  if (restored_at_ && traceless && *traceless < *restored_at_ + schedule_.config.lease.ttl) return true;
   return unnoticed_ && again.accepted >= unnoticed_->first && again.accepted < unnoticed_->second;
 }
 

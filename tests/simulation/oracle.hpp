@@ -33,6 +33,8 @@ class Oracle {
   void enqueued(RequestId id, const std::string& body);
   /// The database has just gone back. What producers enqueued in between is gone with it.
   void restored(Milliseconds now, bool new_timeline);
+  /// A person is about to ask again for what was cancelled or has expired.
+  void retrying();
   /// Somebody was there who could tell that commits are lost, and has told.
   void must_be_noticed();
   void died() { ++tally_.deaths; }
@@ -85,6 +87,7 @@ class Oracle {
   std::optional<std::pair<Milliseconds, Milliseconds>> unnoticed_;  ///< when nothing but memories told of the last loss
   std::map<RequestId, ShardId> from_backup_;                        ///< which requests were in which live shards in it
   std::set<RequestId> planned_unawares_;                ///< which ones were put into shards before anybody told of the loss
+  std::set<RequestId> asked_again_;                     ///< by a person, after they were cancelled or had expired
   std::map<BatchId, std::vector<RequestId>> answered_;  ///< which of those that were read waited for an answer then
   std::string wasted_;                                  ///< the first answer that was passed over, in words
   bool must_be_noticed_ = false;

@@ -1,4 +1,7 @@
 // Schedules written by hand: what seeds have found once, so that it stays found however the drawing of schedules changes.
+#include "core/remote_names.hpp"
+#include "core/request_line.hpp"
+#include "simulation/quiet_schedule.hpp"
 #include "simulation/simulation.hpp"
 
 #include <gtest/gtest.h>
@@ -7,44 +10,6 @@ namespace batchd::simulation {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Nothing goes wrong in it but what a test adds.
-Schedule quiet(int replicas, int providers) {
-  Schedule schedule;
-  schedule.seed = 1;
-  schedule.replicas = replicas;
-  schedule.providers = providers;
-  Config& config = schedule.config;
-  config.planner.linger = 0ms;
-  config.planner.max_requests = 2;
-  config.planner.max_bytes = 1'000'000;
-  config.planner.unroutable_after = 24h;
-  config.poll.interval = 1s;
-  config.poll.file_interval = 200ms;
-  config.retry.max_attempts = 3;
-  config.retry.base_delay = 200ms;
-  config.retry.max_delay = 2s;
-  config.retry.settle_window = 3s;
-  config.retry.on_unknown = "fence";
-  config.lease.ttl = 6s;
-  config.limits.memory = 32 << 20;
-  config.retention.settled = 720h;
-  config.retention.remote_files = "delete";
-  for (int p = 0; p < providers; ++p) {
-    const std::string number = std::to_string(p);
-    config.providers.push_back({});
-    config.providers.back().name = "p" + number;
-    config.deployments.push_back({"d" + number, "p" + number, "m", 1'000'000});
-    CloudSettings cloud = CloudSettings::openai_like();
-    cloud.validating = {50ms, 50ms};
-    cloud.running = {2s, 2s};
-    cloud.finalizing = {50ms, 50ms};
-    schedule.clouds.push_back(cloud);
-  }
-  schedule.calm = 20s;
-  schedule.end = 3h;
-  return schedule;
-}
 
 class Scenario : public ::testing::Test {
  protected:
@@ -215,6 +180,28 @@ TEST_F(Scenario, AResultFileThatIsDeniedOnceAmongManyFailuresIsReadLater) {
   EXPECT_EQ(verdict.tally.billed, 2);
 }
 
+TEST_F(Scenario, AResultFileThatIsDeniedAndCutShortByTurnsIsReadLater) {
+  Schedule schedule = quiet(1, 1);
+  schedule.config.retry.max_delay = 500ms;
+  schedule.clouds[0].faults[CloudFault::download_denied] = 1;
+  schedule.events = {{0ms, Incident::enqueue, 0, 2, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  FakeCloud& cloud = simulation.cloud(0);
+  std::uint32_t turns = 0;
+  watch(simulation, [&] {
+    const std::uint32_t struck = cloud.struck(CloudFault::download_denied) + cloud.struck(CloudFault::download_short);
+    if (struck == turns) return true;
+    turns = struck;
+    cloud.faults()[CloudFault::download_denied] = turns < 24 && turns % 2 == 0 ? 1 : 0;
+    cloud.faults()[CloudFault::download_short] = turns < 24 && turns % 2 == 1 ? 1 : 0;
+    return turns < 24;
+  });
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(turns, 24U);
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
 TEST_F(Scenario, ABatchThatIsSeenAgainIsNotGivenUpForDenialsBeforeThat) {
   Schedule schedule = quiet(1, 1);
   schedule.calm = 30s;
@@ -251,6 +238,70 @@ TEST_F(Scenario, AfterALossABatchThatNeverSaysHowManyItAnsweredIsNotBoughtAgainU
   simulation.world().at(schedule.calm - 1s, [&] { unasked = simulation.cloud(0).ledger().batches.size(); });
   EXPECT_EQ(simulation.run().violation, "");
   EXPECT_EQ(unasked, 1U) << "what was paid for and cannot be told waits for a person";
+}
+
+TEST_F(Scenario, AfterALossTheInputOfABatchIsNotTakenForWhatWasUploadedUnderItsNameSince) {
+  for (Milliseconds backup = 300ms; backup < 600ms; backup += 20ms) {
+    Schedule schedule = lost_announcement();
+    schedule.clouds[0].running = {12s, 12s};
+    schedule.clouds[0].faults[CloudFault::no_input_id] = 1;
+    schedule.events[1].at = backup;
+    for (schedule.seed = 1; schedule.seed <= 5; ++schedule.seed) {
+      Simulation simulation(schedule, bench, nullptr);
+      const auto no_list = [&](double chance) {
+        return [&, chance] { simulation.cloud(0).faults()[CloudFault::page_stuck] = chance; };
+      };
+      simulation.world().at(1990ms, no_list(1));
+      simulation.world().at(6s, no_list(0));
+      ASSERT_EQ(simulation.run().violation, "") << backup.count() << " ms, seed " << schedule.seed;
+    }
+  }
+}
+
+TEST_F(Scenario, AfterALossABatchWhoseNumberAnotherShardHasGotIsBoundToItsOwnRequests) {
+  // `m` waits for its lane; `n` has got the first shard, and its lane is paused before that is submitted.
+  Schedule schedule = quiet(1, 1);
+  schedule.config.deployments.push_back({"d1", "p0", "n", 1'000'000});
+  schedule.events = {{900ms, Incident::pause_lane, 0, 0, 10s},
+                     {1002ms, Incident::enqueue, 0, 0, {}},
+                     {1120ms, Incident::pause_lane, 0, 1, 10s},
+                     {1900ms, Incident::backup, 0, 0, {}},
+                     {2100ms, Incident::promote, 0, 0, {}}};
+  Simulation simulation(schedule, bench, nullptr);
+  const auto asked = [](const std::string& model) { return R"({"messages":[{"role":"user","content":")" + model + R"("}]})"; };
+  simulation.world().at(1s, [&] {
+    for (const char* const model : {"m", "n"}) {
+      NewRequest request;
+      request.model = model;
+      request.body = asked(model);
+      simulation.enqueue(request);
+    }
+  });
+  // In a past that is lost the first shard was that of `m`.
+  simulation.world().at(2s, [&] {
+    ASSERT_EQ(simulation.database().shards().size(), 1U);
+    FakeCloud& cloud = simulation.cloud(0);
+    ASSERT_TRUE(cloud.ledger().batches.empty());
+    const std::string instance = simulation.database().instance_id();
+    std::string line;
+    append_request_line(line, {RequestId{1}, 1}, {"/v1/chat/completions", "m", 1000}, asked("m"));
+    NewBatch order;
+    order.input_file_id = cloud.upload(line, input_file_name(instance, ShardId{1}, 1))->id;
+    order.endpoint = "/v1/chat/completions";
+    order.metadata = batch_metadata(instance, ShardId{1}, 1);
+    ASSERT_TRUE(cloud.create_batch(order));
+  });
+  const Verdict verdict = simulation.run();
+  EXPECT_EQ(verdict.violation, "");
+  EXPECT_EQ(verdict.tally.billed, 2);
+}
+
+TEST_F(Scenario, SchedulesThatOnceBrokeEndWell) {
+  for (const std::uint64_t seed : {12104U, 73979U, 108965U, 215096U, 233006U, 255705U, 258602U, 286129U, 354271U}) {
+    const Schedule schedule = draw_schedule(seed);
+    Simulation simulation(schedule, bench, nullptr);
+    EXPECT_EQ(simulation.run().violation, "") << "seed " << seed;
+  }
 }
 
 TEST_F(Scenario, AnEarlierAttemptsBatchIsNotTakenForThisOnesWhenNeitherSaysWhichItIs) {

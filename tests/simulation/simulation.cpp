@@ -212,6 +212,7 @@ void Simulation::order(const Event& event) {
       database_.cancel_job("j" + std::to_string(dice_.between(0, 1)));
       break;
     case Incident::retry_job:
+      oracle_.retrying();
       database_.retry_job("j" + std::to_string(dice_.between(0, 1)));
       break;
     case Incident::pause_lane: {

@@ -12,7 +12,7 @@ import urllib.parse
 class Server:
     """An HTTP server on a free port of its own; `handle(request, body)` returns (status, headers, body)."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,6 +36,9 @@ class Server:
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.server.handle_error = lambda *_: None  # a handshake that the test wants to fail
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -62,8 +65,8 @@ class Login(Server):
     """Gives tokens for `secret` or `assertion` at /TENANT/oauth2/v2.0/token, and for nothing at the identity endpoint's path.
     `trouble` is answered first, one answer an exchange; `seen` has what each exchange asked for."""
 
-    def __init__(self, life=3600):
-        super().__init__()
+    def __init__(self, life=3600, tls=None):
+        super().__init__(tls)
         self.life = life
         self.secret = None
         self.assertion = None
@@ -119,8 +122,8 @@ class Gate(Server):
 
     SCOPE = "https://cognitiveservices.azure.com/.default"
 
-    def __init__(self, sim_port, login=None, keys=()):
-        super().__init__()
+    def __init__(self, sim_port, login=None, keys=(), tls=None):
+        super().__init__(tls)
         self.sim_port = sim_port
         self.login = login
         self.keys = set(keys)

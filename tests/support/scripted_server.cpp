@@ -79,12 +79,17 @@ std::string Peer::read_request() {
 }
 
 struct ScriptedServer::Impl {
-  Impl(Script s, std::optional<Certificate> certificate)
+  Impl(Script s, std::optional<Certificate> certificate, int newest_tls)
       : script(std::move(s)), acceptor(io, {asio::ip::address_v4::loopback(), 0}) {
     if (certificate) {
       tls.emplace(asio::ssl::context::tls_server);
       tls->use_certificate_chain(asio::buffer(certificate->pem));
       tls->use_private_key(asio::buffer(certificate->key_pem), asio::ssl::context::pem);
+      if (newest_tls != 0) {  // an old server: this machine's OpenSSL would not be one by itself
+        SSL_CTX_set_cipher_list(tls->native_handle(), "DEFAULT:@SECLEVEL=0");
+        SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_VERSION);
+        SSL_CTX_set_max_proto_version(tls->native_handle(), newest_tls);
+      }
     }
     worker = std::thread([this] { serve(); });
   }
@@ -143,8 +148,8 @@ struct ScriptedServer::Impl {
   std::thread worker;
 };
 
-ScriptedServer::ScriptedServer(Script script, std::optional<Certificate> certificate)
-    : impl_(std::make_unique<Impl>(std::move(script), std::move(certificate))) {}
+ScriptedServer::ScriptedServer(Script script, std::optional<Certificate> certificate, int newest_tls)
+    : impl_(std::make_unique<Impl>(std::move(script), std::move(certificate), newest_tls)) {}
 
 ScriptedServer::~ScriptedServer() {
   impl_->stop();

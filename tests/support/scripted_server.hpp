@@ -37,7 +37,8 @@ class ScriptedServer {
  public:
   /// `connection` counts from 0.
   using Script = std::function<void(Peer&, int connection)>;
-  explicit ScriptedServer(Script script, std::optional<Certificate> certificate = std::nullopt);
+  /// `newest_tls`: the newest version that it speaks, such as TLS1_1_VERSION; 0: any.
+  explicit ScriptedServer(Script script, std::optional<Certificate> certificate = std::nullopt, int newest_tls = 0);
   /// Stops accepting, breaks what is open, and waits for the script to notice.
   ~ScriptedServer();
   ScriptedServer(const ScriptedServer&) = delete;

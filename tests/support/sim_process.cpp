@@ -37,6 +37,7 @@ pid_t start(const std::vector<std::string>& words) {
 SimProcess::SimProcess(std::vector<std::string> options) {
   const auto port_file = dir_.path() / "port";
   std::vector<std::string> words{sim_program(), "--port", "0", "--port-file", port_file, "--dir", dir_.path()};
+  if (const char* const file = std::getenv("BATCHD_SIM_RECORD")) words.insert(words.end(), {"--record", file});
   words.insert(words.end(), options.begin(), options.end());
   pid_ = start(words);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);

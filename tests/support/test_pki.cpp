@@ -51,6 +51,16 @@ std::shared_ptr<X509> make_certificate(const std::string& name, EVP_PKEY* key, l
 
 }  // namespace
 
+std::string locked(const std::string& key_pem) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> in(BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())), BIO_free);
+  const std::shared_ptr<EVP_PKEY> key(PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  std::string passphrase = "open sesame";
+  return to_pem([&](BIO* out) {
+    return PEM_write_bio_PKCS8PrivateKey(out, key.get(), EVP_aes_256_cbc(), passphrase.data(),
+                                         static_cast<int>(passphrase.size()), nullptr, nullptr);
+  });
+}
+
 TestAuthority::TestAuthority(const std::string& name)
     : key_(make_key()), certificate_(make_certificate(name, key_.get(), 1, 30)) {
   X509_set_issuer_name(certificate_.get(), X509_get_subject_name(certificate_.get()));

@@ -14,6 +14,9 @@ struct Certificate {
   std::string key_pem;
 };
 
+/// The same private key under a passphrase.
+std::string locked(const std::string& key_pem);
+
 class TestAuthority {
  public:
   explicit TestAuthority(const std::string& name);

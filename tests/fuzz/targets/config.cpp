@@ -22,18 +22,27 @@ Environment environment_of(std::string_view text) {
   return out;
 }
 
+std::int64_t number_in(const ConfigField& field, std::int64_t otherwise) {
+  if (const auto* duration = std::get_if<Milliseconds*>(&field)) return (*duration)->count();
+  if (const auto* perhaps = std::get_if<std::optional<Milliseconds>*>(&field))
+    return (*perhaps)->value_or(Milliseconds{otherwise}).count();
+  if (const auto* large = std::get_if<std::int64_t*>(&field)) return **large;
+  if (const auto* small = std::get_if<int*>(&field)) return **small;
+  return otherwise;
+}
+
 void check_numbers(Config& config) {
+  Config nothing_said;
+  nothing_said.providers.resize(config.providers.size());
+  nothing_said.deployments.resize(config.deployments.size());
   for (const ConfigKey& key : config_keys()) {
     const std::size_t tables = key.section == "provider[]"     ? config.providers.size()
                                : key.section == "deployment[]" ? config.deployments.size()
                                                                : 1;
     for (std::size_t i = 0; i < tables; ++i) {
-      const ConfigField field = key.field(config, i);
-      std::int64_t value = key.least;
-      if (const auto* duration = std::get_if<Milliseconds*>(&field)) value = (*duration)->count();
-      if (const auto* large = std::get_if<std::int64_t*>(&field)) value = **large;
-      if (const auto* small = std::get_if<int*>(&field)) value = **small;
-      holds(value >= key.least && value <= key.most, "a number is within its key's bounds");
+      const std::int64_t value = number_in(key.field(config, i), key.least);
+      const bool within = value >= key.least && value <= key.most;
+      holds(within || value == number_in(key.field(nothing_said, i), key.least), "a number is within its key's bounds");
     }
   }
 }
@@ -46,7 +55,7 @@ void check_good(Config& config) {
   for (const ProviderConfig& provider : config.providers) {
     holds(shown_on_one_line(provider.name) && !provider.name.empty(), "a provider has a name");
     holds(parse_endpoint(provider.endpoint).has_value(), "and an endpoint that can be used");
-    holds(provider.api_key.empty() == !provider.entra.method.empty(), "and a key, or another way to say who calls");
+    holds(provider.secret.empty() == !provider.entra.method.empty(), "and a key or a token, or another way to say who calls");
   }
   holds(parse_listen(config.http.listen).has_value(), "an address to listen on");
 }

@@ -43,6 +43,7 @@ void FakeCloud::note(Trespass what, const std::string& object) {
 }
 
 std::optional<ProviderError> FakeCloud::at_the_door(bool is_create) {
+  ++ledger_.calls;
   settle();
   const bool begins = now() >= outage_.until && strikes(CloudFault::account_outage);
   if (begins) {

@@ -38,6 +38,7 @@ ProviderResult<Batch> FakeCloud::retrieve_batch(const BatchId& id) {
 }
 
 ProviderResult<BatchPage> FakeCloud::list_batches(const std::optional<std::string>& after) {
+  ++ledger_.batch_pages;
   const auto effect = [&]() -> ProviderResult<BatchPage> {
     const std::size_t first = position(after, batches_.size(), batch_prefix_);
     if (strikes(CloudFault::page_inserts)) add_foreign_batch({});

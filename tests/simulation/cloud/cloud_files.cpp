@@ -132,6 +132,9 @@ RemoteFile FakeCloud::shown(const CloudFile& file) const {
 
 void FakeCloud::lose(CloudFile& file) {
   file.gone_from = std::min(file.gone_from, now());
+  for (const CloudBatch& batch : batches_) {
+    if (batch.no_metadata && batch.shown.input_file_id == file.shown.id) entry_of(batch).traceless_from = file.gone_from;
+  }
   for (const std::size_t index : live_) {
     CloudBatch& batch = batches_[index];
     if (!batch.input_needed || batch.shown.input_file_id != file.shown.id || batch.status(now()) != BatchStatus::validating) {

@@ -75,7 +75,7 @@ Task<ProviderResult<Batch>> FakeProvider::retrieve_batch(const BatchId& id) {
   return call<Batch>("retrieve_batch", [this, id] { return cloud_.retrieve_batch(id); });
 }
 
-Task<ProviderResult<BatchPage>> FakeProvider::list_batches(const std::optional<std::string>& after) {
+Task<ProviderResult<BatchPage>> FakeProvider::list_batches(const std::optional<std::string>& after, const BatchFilter&) {
   return call<BatchPage>("list_batches", [this, after] { return cloud_.list_batches(after); });
 }
 

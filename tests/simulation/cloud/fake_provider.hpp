@@ -21,7 +21,8 @@ class FakeProvider final : public Provider {
   Task<ProviderResult<RemoteFile>> upload(const std::filesystem::path& path, const std::string& filename) override;
   Task<ProviderResult<CreatedBatch>> create_batch(const NewBatch& batch) override;
   Task<ProviderResult<Batch>> retrieve_batch(const BatchId& id) override;
-  Task<ProviderResult<BatchPage>> list_batches(const std::optional<std::string>& after) override;
+  /// Lists everything, as a provider that cannot choose.
+  Task<ProviderResult<BatchPage>> list_batches(const std::optional<std::string>& after, const BatchFilter& only = {}) override;
   Task<ProviderResult<Batch>> cancel_batch(const BatchId& id) override;
   Task<ProviderResult<RemoteFile>> retrieve_file(const FileId& id) override;
   /// In pieces; a cut gives a part of the bytes first.

@@ -46,6 +46,8 @@ struct BatchEntry {
   Milliseconds lost_from{INT64_MAX};
   /// When its input file was deleted through the port although it had not come to its end.
   std::optional<Milliseconds> deprived;
+  /// From when on nothing tells whose it is: it shows no metadata, and its input file is gone.
+  std::optional<Milliseconds> traceless_from;
   std::size_t first_run = 0;  ///< its runs are runs[first_run] to runs[first_run + ran - 1]
   std::size_t ran = 0;
 };
@@ -87,6 +89,8 @@ struct Ledger {
   std::map<PostKey, int> posts;  ///< accepted POSTs that carried our kind of metadata
   std::vector<Violation> violations;
   std::map<std::string, Enqueued> deployments;
+  int calls = 0;        ///< that arrived
+  int batch_pages = 0;  ///< of the calls: pages of the list of batches
   int posts_refused = 0;
 
   std::int64_t billed() const;

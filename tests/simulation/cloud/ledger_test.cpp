@@ -301,6 +301,19 @@ TEST(Cloud, TellsFromWhenOnAnswersAreLost) {
   }
 }
 
+TEST(Cloud, TellsFromWhenOnNothingSaysWhoseABatchIs) {
+  CloudSettings settings = CloudSettings::azure_like();
+  settings.faults[CloudFault::no_metadata] = 1;
+  Bench bench(settings);
+  const FileId input = bench.upload(bench.lines(10));
+  bench.create(input);
+  bench.pass(1h);
+  const BatchEntry& entry = bench.cloud.ledger().batches.at(0);
+  EXPECT_FALSE(entry.traceless_from) << "its input file has a name";
+  bench.cloud.delete_by_hand(input);
+  EXPECT_EQ(entry.traceless_from, bench.now);
+}
+
 TEST(Cloud, GivesOutIdsThatNoOtherAccountHas) {
   Bench one(CloudSettings::azure_like(), 1), other(CloudSettings::azure_like(), 2);
   EXPECT_NE(one.create(), other.create());

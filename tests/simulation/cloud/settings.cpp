@@ -4,14 +4,14 @@ namespace batchd::simulation {
 
 CloudSettings CloudSettings::azure_like() {
   CloudSettings settings;
-  settings.limits = {100'000, 200'000'000, true, true, 500};
+  settings.limits = {100'000, 200'000'000, true, true, 500, {}};
   settings.processing = {Milliseconds{0}, Milliseconds{3'000}};
   return settings;
 }
 
 CloudSettings CloudSettings::openai_like() {
   CloudSettings settings;
-  settings.limits = {50'000, 200'000'000, false, false, 0};
+  settings.limits = {50'000, 200'000'000, false, false, 0, {}};
   settings.url_prefix = "/v1";
   return settings;
 }

@@ -130,7 +130,7 @@ class FakeDatabase {
   std::vector<Flow> backlog();
   std::vector<DeploymentLoad> deployments() const;
   std::optional<PlannedShard> plan(Term term, const PlanOrder& order, std::int64_t confirmed = 0);
-  int fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after);
+  int fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after);
   int expire_overdue(Term term);
   void maintain();
   bool retire(Term term, Milliseconds settled);
@@ -165,7 +165,8 @@ class FakeDatabase {
   void suspect_orphans(std::string_view provider);
   std::optional<OrphanTask> orphans_due(std::string_view provider) const;
   FileBooks file_books(std::string_view provider, const std::vector<ShardId>& shards) const;
-  void orphans_swept(Term term, std::string_view provider, const OrphanTask& task);
+  FileSlots file_slots(std::string_view provider) const;
+  void orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others);
 
   StoreGauges gauges() const;
   std::vector<JobProgress> jobs(int most) const;
@@ -275,6 +276,7 @@ class FakeDatabase {
   }
   bool accepts(const DeploymentRow& deployment, Tokens growth, const ShardRow& row) const;
   void check_shard(const Shard& shard) const;
+  void hurry_refused_for_room(const std::string& deployment);
   void give_room_back(ShardRow& row);
   ShardRow* lock_settling(ShardId shard, Term term);
   bool is_expected(const ShardRow& row, Term term, const Shard& before) const;

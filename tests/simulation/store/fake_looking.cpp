@@ -79,10 +79,12 @@ StoreGauges FakeDatabase::gauges() const {
       ++gauges.submissions_unknown;
     }
   }
+  for (const auto& [provider, search] : orphan_searches_) gauges.files[provider] += search.others;
+  std::erase_if(gauges.files, [](const auto& entry) { return entry.second == 0; });
   std::optional<Instant> oldest;
   for (const FlowRow& row : flows_) {
     if (row.queued <= 0 && row.returned <= 0) continue;
-    gauges.queued_by_model[row.lane.model] += std::max<std::int64_t>(row.queued, 0) + std::max<std::int64_t>(row.returned, 0);
+    gauges.queued_by_lane[row.lane] += std::max<std::int64_t>(row.queued, 0) + std::max<std::int64_t>(row.returned, 0);
     if (row.queued > 0) {
       if (const auto since = std::max(row.waiting_since, row.cursor_waiting_since))
         oldest = std::min(oldest.value_or(infinity), *since);

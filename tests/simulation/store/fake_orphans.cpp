@@ -16,8 +16,10 @@ constexpr Instant hour = std::chrono::hours{1};
 
 void FakeDatabase::suspect_orphans(std::string_view provider) {
   const Instant now = server_->clock();
-  const auto [search, is_new] = orphan_searches_.try_emplace(std::string(provider), OrphanRow{now, now});
-  if (!is_new) search->second = {std::min(search->second.due_at, now), now};
+  const auto [search, is_new] = orphan_searches_.try_emplace(std::string(provider), OrphanRow{now, now, 0, {}});
+  if (is_new) return;
+  search->second.due_at = std::min(search->second.due_at, now);
+  search->second.suspected_at = now;
 }
 
 bool FakeDatabase::may_judge_files(std::string_view provider) const {
@@ -55,11 +57,29 @@ FileBooks FakeDatabase::file_books(std::string_view provider, const std::vector<
   return books;
 }
 
-void FakeDatabase::orphans_swept(Term term, std::string_view provider, const OrphanTask& task) {
+FileSlots FakeDatabase::file_slots(std::string_view provider) const {
+  FileSlots slots;
+  for (const ShardRow& row : live_) {
+    const Shard& s = row.shard;
+    if (s.provider != provider) continue;
+    slots.inputs += s.input_file ? 1 : 0;
+    slots.results += (s.output_file ? 1 : 0) + (s.error_file ? 1 : 0);
+    slots.coming += s.state == ShardState::uploaded || s.state == ShardState::submitted ? 2 : 0;
+  }
+  if (const auto search = orphan_searches_.find(provider); search != orphan_searches_.end()) {
+    slots.others = search->second.others;
+    if (search->second.counted_at) slots.counted = to_milliseconds(server_->clock() - *search->second.counted_at);
+  }
+  return slots;
+}
+
+void FakeDatabase::orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) {
   const auto search = orphan_searches_.find(provider);
   if (search == orphan_searches_.end() || !is_alive(term)) return;
   if (std::to_string(search->second.suspected_at.count()) != task.mark) return;
   const Instant now = server_->clock();
+  search->second.others = others;
+  search->second.counted_at = now;
   const Instant later = hour + Instant{server_->dice().between(std::int64_t{0}, (hour / 10).count())};
   search->second.due_at = now + (search->second.suspected_at > now - suspicion_lasts ? soon : later);
 }

@@ -162,8 +162,9 @@ int FakeDatabase::settle_late(bool returned, Late late, Outcome outcome, std::st
   std::map<std::size_t, Counts> counted;
   for (const RequestId id : gone) {
     RequestRow& row = *find_request(id);
-    const std::string text =
-        message.empty() ? "no configured deployment serves the model " + flows_[row.flow].lane.model : message;
+    const std::string text = message.empty() ? "no configured deployment serves the model " + flows_[row.flow].lane.model +
+                                                   " at " + flows_[row.flow].lane.endpoint
+                                             : message;
     const std::string error = "{\"code\" : \"" + std::string(code) + "\", \"message\" : " + boost::json::serialize(text) + "}";
     settle_unsent(row, outcome, error, counted[row.flow]);
   }
@@ -196,11 +197,11 @@ bool FakeDatabase::holds_plan(Term term) const {
   return without(Mutant::term_check) || (holds_role(term, "plan") && is_alive(term));
 }
 
-int FakeDatabase::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
+int FakeDatabase::fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) {
   if (!holds_plan(term)) return 0;
   const Instant before = server_->clock() - after;
   const auto late = [&](const FlowRow& flow, const RequestRow& row) {
-    return std::find(served.begin(), served.end(), flow.lane.model) == served.end() && row.created_at < before;
+    return !is_offered(offers, flow.lane) && row.created_at < before;
   };
   return settle_late(false, late, Outcome::failed, "no_deployment", "") +
          settle_late(true, late, Outcome::failed, "no_deployment", "");

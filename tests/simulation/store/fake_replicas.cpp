@@ -77,7 +77,10 @@ Burial FakeDatabase::bury_dead(Milliseconds ttl, std::optional<Milliseconds> sin
   for (const Term term : dead) remove_replica(term);
   burial.replicas = static_cast<int>(dead.size());
   if (burial.replicas > 0) {
-    for (auto& [provider, search] : orphan_searches_) search = {std::min(search.due_at, now), now};
+    for (auto& [provider, search] : orphan_searches_) {
+      search.due_at = std::min(search.due_at, now);
+      search.suspected_at = now;
+    }
   }
   return burial;
 }

@@ -6,6 +6,8 @@
 #include "simulation/dice.hpp"
 
 #include <functional>
+#include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -52,6 +54,13 @@ class FakeServer {
   void restored() { ++restores_; }
   int restores() const { return restores_; }
 
+  /// As a transaction locks a row whose COMMIT is on its way: nobody leases the shard until what is returned is gone.
+  std::shared_ptr<const void> lock(ShardId shard) {
+    locked_->insert(shard);
+    return {nullptr, [locked = locked_, shard](const void*) { locked->erase(locked->find(shard)); }};
+  }
+  bool is_locked(ShardId shard) const { return locked_->contains(shard); }
+
   Dice& dice() { return dice_; }
 
   /// Told when a duplicate is marked as used, that is when nobody will read its answers any more.
@@ -72,6 +81,7 @@ class FakeServer {
   int timeline_ = 1;
   std::int64_t identity_ = 1;
   int restores_ = 0;
+  std::shared_ptr<std::multiset<ShardId>> locked_ = std::make_shared<std::multiset<ShardId>>();
   std::vector<std::string> violations_;
 };
 

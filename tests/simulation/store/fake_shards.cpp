@@ -90,7 +90,7 @@ std::vector<Shard> FakeDatabase::lease(Term term, ShardState state, int most, co
   const Instant now = server_->clock();
   std::vector<ShardRow*> best;
   for (ShardRow& row : live_) {
-    if (row.shard.state != state || row.due_at > now || !is_free(row.owner, term)) continue;
+    if (row.shard.state != state || row.due_at > now || !is_free(row.owner, term) || server_->is_locked(row.shard.id)) continue;
     if (std::find(busy.begin(), busy.end(), row.shard.id) == busy.end()) best.push_back(&row);
   }
   std::sort(best.begin(), best.end(), is_leased_before);
@@ -102,7 +102,8 @@ std::vector<Shard> FakeDatabase::lease(Term term, ShardState state, int most, co
 
 std::optional<Shard> FakeDatabase::lease_one(Term term, ShardId id, ShardState state) {
   ShardRow* const row = find_live(id);
-  if (row == nullptr || row->shard.state != state || !is_free(row->owner, term) || !is_alive(term) || has_moved()) {
+  if (row == nullptr || row->shard.state != state || !is_free(row->owner, term) || !is_alive(term) || has_moved() ||
+      server_->is_locked(id)) {
     return std::nullopt;
   }
   return leased(*row, term);
@@ -175,6 +176,16 @@ void FakeDatabase::write(ShardRow& row, const Shard& after, bool keep_lease) {
   s.error = after.error;
   s.failures = after.failures;
   s.denials = after.denials;
+  s.short_reads = after.short_reads;
+}
+
+void FakeDatabase::hurry_refused_for_room(const std::string& deployment) {
+  const std::string code = R"({"code":")" + std::string(no_room_code) + '"';
+  for (ShardRow& row : live_) {
+    const Shard& shard = row.shard;
+    const bool waits = shard.state == ShardState::uploaded && !shard.intent && shard.error.starts_with(code);
+    if (waits && shard.deployment == deployment) row.due_at = std::min(row.due_at, server_->clock());
+  }
 }
 
 Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, bool keep_lease, std::int64_t confirmed) {
@@ -217,6 +228,7 @@ Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, boo
   keep_books(before, after);
   if (deployment != nullptr) deployment->reserved += growth;
   if (after.intent && after.looks > 0 && without(Mutant::room_while_unknown)) give_room_back(*row);
+  if (before.state == ShardState::submitted && after.state == ShardState::finished) hurry_refused_for_room(row->shard.deployment);
   if (merges) {
     row->members = Members();
     row->decided.clear();

@@ -21,13 +21,14 @@ constexpr bool only_looks = std::is_invocable_v<Work&, const FakeDatabase&>;
 // Verbs are plain functions that make a closure, which this coroutine owns: so their arguments live as long as they do with
 // PgStore. What a closure of a verb that writes holds, it holds by value: it may run when the replica that called is no more.
 template <class Work>
-Task<std::invoke_result_t<Work&, FakeDatabase&>> FakeStore::call(std::string_view verb, Work work) {
+Task<std::invoke_result_t<Work&, FakeDatabase&>> FakeStore::call(std::string_view verb, Work work, std::optional<ShardId> row) {
   const Passage there = co_await wire_.there(verb);
   if (there == Passage::refused) fail(verb, "no connection");
   if (there == Passage::lost) {
     if constexpr (!only_looks<Work>) {
       // A transaction does not outlive the server that it was begun on.
-      wire_.arrives_late(verb, [&db = database_, restores = database_.restores(), work]() mutable {
+      const auto locked = row ? database_.server().lock(*row) : nullptr;
+      wire_.arrives_late(verb, [&db = database_, restores = database_.restores(), work, locked]() mutable {
         if (db.restores() == restores) static_cast<void>(work(db));
       });
     }
@@ -138,8 +139,8 @@ Task<std::optional<PlannedShard>> FakeStore::plan(Term term, const PlanOrder& or
   return call("plan", [term, order, beats = beats_](FakeDatabase& db) { return db.plan(term, order, beats->confirmed(term)); });
 }
 
-Task<int> FakeStore::fail_unroutable(Term term, const std::vector<std::string>& served, Milliseconds after) {
-  return call("fail_unroutable", [term, served, after](FakeDatabase& db) { return db.fail_unroutable(term, served, after); });
+Task<int> FakeStore::fail_unroutable(Term term, const std::vector<Offer>& offers, Milliseconds after) {
+  return call("fail_unroutable", [term, offers, after](FakeDatabase& db) { return db.fail_unroutable(term, offers, after); });
 }
 
 Task<int> FakeStore::expire_overdue(Term term) {
@@ -165,9 +166,10 @@ Task<std::optional<Shard>> FakeStore::lease_one(Term term, ShardId shard, ShardS
 }
 
 Task<SaveResult> FakeStore::save(Term term, const Shard& before, const Shard& after, bool keep_lease) {
-  return remember(term, call("save", [term, before, after, keep_lease, beats = beats_](FakeDatabase& db) {
-                    return db.save(term, before, after, keep_lease, beats->confirmed(term));
-                  }));
+  auto work = [term, before, after, keep_lease, beats = beats_](FakeDatabase& db) {
+    return db.save(term, before, after, keep_lease, beats->confirmed(term));
+  };
+  return remember(term, call("save", work, before.id));
 }
 
 Task<SaveResult> FakeStore::remember(Term term, Task<Saved> save) {
@@ -277,9 +279,14 @@ Task<FileBooks> FakeStore::file_books(std::string_view provider, const std::vect
               [name = std::string(provider), shards](const FakeDatabase& db) { return db.file_books(name, shards); });
 }
 
-Task<void> FakeStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task) {
-  return call("orphans_swept",
-              [term, name = std::string(provider), task](FakeDatabase& db) { db.orphans_swept(term, name, task); });
+Task<FileSlots> FakeStore::file_slots(std::string_view provider) {
+  return call("file_slots", [name = std::string(provider)](const FakeDatabase& db) { return db.file_slots(name); });
+}
+
+Task<void> FakeStore::orphans_swept(Term term, std::string_view provider, const OrphanTask& task, std::int64_t others) {
+  return call("orphans_swept", [term, name = std::string(provider), task, others](FakeDatabase& db) {
+    db.orphans_swept(term, name, task, others);
+  });
 }
 
 // Looking -----------------------------------------------------------------------------------------------------------------

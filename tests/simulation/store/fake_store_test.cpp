@@ -74,6 +74,18 @@ TEST_F(FakeStoreTest, ALostWriteMayArriveLate) {
   EXPECT_FALSE(wire.late) << "what only looks changes nothing by being late";
 }
 
+TEST_F(FakeStoreTest, AShardWhoseSaveIsLateIsLockedUntilThen) {
+  const ShardId shard{7};
+  wire.way_there = Passage::lost;
+  Shard before;
+  before.id = shard;
+  EXPECT_THROW(wait(store.save(Term{1}, before, before, false)), StoreError);
+  EXPECT_TRUE(db.server().is_locked(shard));
+  wire.late();
+  wire.late = nullptr;
+  EXPECT_FALSE(db.server().is_locked(shard));
+}
+
 TEST_F(FakeStoreTest, ATransactionDoesNotOutliveARestore) {
   const FakeDatabase backup = db;
   wire.way_there = Passage::lost;

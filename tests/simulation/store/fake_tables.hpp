@@ -172,6 +172,8 @@ struct UnmatchedRow {
 struct OrphanRow {
   Instant due_at{0};
   Instant suspected_at{0};
+  std::int64_t others = 0;
+  std::optional<Instant> counted_at{};
 };
 
 struct InstanceRow {

@@ -31,7 +31,7 @@ TEST(RunConfig, AKeyIsEnoughForOpenAI) {
   const ProviderConfig& provider = config.providers.front();
   EXPECT_EQ(provider.kind, "openai");
   EXPECT_EQ(provider.endpoint, "https://api.openai.com");
-  EXPECT_EQ(provider.api_key.reveal(), "k");
+  EXPECT_EQ(provider.secret.reveal(), "k");
   EXPECT_EQ(provider.api_version, "");
 }
 
@@ -63,7 +63,7 @@ TEST(RunConfig, FlagsAreStronger) {
   EXPECT_EQ(provider.kind, "azure");
   EXPECT_EQ(provider.endpoint, "https://y.openai.azure.com");
   EXPECT_EQ(provider.api_version, "2024-06-01");
-  EXPECT_EQ(provider.api_key.reveal(), "k");
+  EXPECT_EQ(provider.secret.reveal(), "k");
 
   options.api_version.clear();
   options.endpoint = "https://y.openai.azure.com/openai/v1";
@@ -111,7 +111,7 @@ TEST(RunConfig, AFileNamesTheProviderAndItsDatabaseIsNotUsed) {
   common.config = file;
   Config config = run_config(common, {}, openai);
   EXPECT_EQ(config.providers.front().name, "east");
-  EXPECT_EQ(config.providers.front().api_key.reveal(), "from-file");
+  EXPECT_EQ(config.providers.front().secret.reveal(), "from-file");
   EXPECT_EQ(config.planner.linger, Milliseconds(30'000));
   RunOptions options;
   options.endpoint = "https://west.openai.azure.com";

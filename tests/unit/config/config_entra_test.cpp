@@ -32,7 +32,7 @@ TEST_F(ConfigTest, EntraInsteadOfAKeyTakesLittleMoreThanItsMethod) {
   EXPECT_EQ(machine.config.providers[0].entra.method, "managed-identity");
   EXPECT_EQ(machine.config.providers[0].entra.scope, "https://cognitiveservices.azure.com/.default");
   EXPECT_EQ(machine.config.providers[0].entra.identity_endpoint, "");
-  EXPECT_TRUE(machine.config.providers[0].api_key.empty());
+  EXPECT_TRUE(machine.config.providers[0].secret.empty());
 
   const std::string login = "entra = \"client-secret\"\ntenant_id = \"t\"\nclient_id = \"c\"\n";
   const auto secret = load(entra(login + "client_secret_file = \"KEY\"\nscope = \"https://ai.azure.com/.default\""));
@@ -98,6 +98,8 @@ TEST_F(ConfigTest, EntraAndWhatCannotStandBesideIt) {
   const std::string login = "entra = \"client-secret\"\ntenant_id = \"t\"\nclient_id = \"c\"\nclient_secret_file = \"KEY\"\n";
   for (const auto& [lines, key, expected] : std::vector<Mistake>{
            {machine + "api_key_file = \"KEY\"", "api_key_file", "one of the two only"},
+           {machine + "bearer_token_file = \"KEY\"", "bearer_token_file", "one of the two only"},
+           {"api_key_file = \"KEY\"\nbearer_token_file = \"KEY\"", "bearer_token_file", "one of the two only"},
            {machine + "tenant_id = \"t\"", "tenant_id", "belongs to \"client-secret\" or \"workload-identity\""},
            {machine + "client_secret_file = \"KEY\"", "client_secret_file", "belongs to \"client-secret\""},
            {machine + "identity_endpoint = \"http://10.0.0.1\"", "identity_endpoint", "loopback"},
@@ -105,6 +107,10 @@ TEST_F(ConfigTest, EntraAndWhatCannotStandBesideIt) {
            {machine + "scope = \"https://cognitiveservices.azure.com\"", "scope", "/.default"},
            {machine + "scope = \"a/.default b/.default\"", "scope", "one scope"},
            {machine + "client_id = \"a b\"", "client_id", "letters, digits"},
+           {machine + "object_id = \"a b\"", "object_id", "letters, digits"},
+           {machine + "client_id = \"c\"\nobject_id = \"o\"", "object_id", "one of the two only"},
+           {machine + "object_id = \"o\"\nmsi_res_id = \"/subscriptions/s\"", "msi_res_id", "one of the two only"},
+           {login + "object_id = \"o\"", "object_id", "belongs to \"managed-identity\""},
            {login + "token_file = \"KEY\"", "token_file", "belongs to \"workload-identity\""},
            {login + "identity_endpoint = \"http://127.0.0.1\"", "identity_endpoint", "belongs to \"managed-identity\""},
            {login + "authority = \"http://login.example.com\"", "authority", "https://"},

@@ -28,7 +28,7 @@ TEST_F(ConfigTest, AShortFileIsEnoughAndTheRestIsDefaults) {
   EXPECT_EQ(c.http.listen, "127.0.0.1:9464");
   ASSERT_EQ(c.providers.size(), 1U);
   EXPECT_EQ(c.providers[0].endpoint, "https://my.openai.azure.com");
-  EXPECT_EQ(c.providers[0].api_key.reveal(), "sk-secret");
+  EXPECT_EQ(c.providers[0].secret.reveal(), "sk-secret");
   ASSERT_EQ(c.deployments.size(), 1U);
   EXPECT_EQ(c.deployments[0].enqueued_token_limit, 1'000'000'000);
   EXPECT_EQ(c.planner.linger, Milliseconds(30'000));
@@ -215,7 +215,9 @@ TEST_F(ConfigTest, SecretsComeFromAFileOrTheEnvironmentNeverFromTheConfiguration
 
   const auto from_environment = load(none, {{"BATCHD_PROVIDER_EASTUS_API_KEY", "from-env"}});
   ASSERT_TRUE(from_environment.ok());
-  EXPECT_EQ(from_environment.config.providers[0].api_key.reveal(), "from-env");
+  EXPECT_EQ(from_environment.config.providers[0].secret.reveal(), "from-env");
+  const std::string bearer = replaced(working, "api_key_file", "bearer_token_file");
+  EXPECT_EQ(load(bearer).config.providers[0].secret.reveal(), load(working).config.providers[0].secret.reveal());
 
   const auto in_file = only_problem(load(replaced(working, "api_key_file = \"KEY\"", "api_key = \"sk-inline\"")));
   EXPECT_EQ(in_file.nearest, "provider[].api_key_file");
@@ -287,11 +289,22 @@ TEST_F(ConfigTest, ABadVariableIsAProblemAndAnUnknownOneAWarning) {
   EXPECT_THAT(loaded.warnings[0], HasSubstr("BATCHD_POLL_INTERVALL sets no key"));
 }
 
+TEST_F(ConfigTest, AProvidersFilesHaveACeilingAndAnExpiryWhenSomebodySaysSo) {
+  const auto with = [&](const std::string& lines) {
+    return load(replaced(working, "kind = \"azure\"", "kind = \"azure\"\n" + lines));
+  };
+  const ProviderConfig plain = with("").config.providers.at(0);
+  EXPECT_EQ(plain.max_files, 0);
+  EXPECT_EQ(plain.file_expiry, std::nullopt);
+  const ProviderConfig said = with("max_files = 400\nfile_expiry = \"14d\"").config.providers.at(0);
+  EXPECT_EQ(said.max_files, 400);
+  EXPECT_EQ(said.file_expiry, std::chrono::hours(14 * 24));
+  EXPECT_EQ(with("file_expiry = \"0s\"").config.providers.at(0).file_expiry, Milliseconds{0}) << "never, which is not nothing";
+  EXPECT_THAT(only_problem(with("max_files = 0")).expected, HasSubstr("at least 1"));
+  EXPECT_THAT(only_problem(with("file_expiry = \"31d\"")).expected, HasSubstr("at most 30d"));
+}
+
 TEST_F(ConfigTest, WhatThisVersionCannotDoIsRefusedRatherThanIgnored) {
-  for (const char* line : {"proxy = \"http://p:3128\"", "max_files = 400"}) {
-    const auto loaded = load(replaced(working, "kind = \"azure\"", "kind = \"azure\"\n" + std::string(line)));
-    EXPECT_THAT(only_problem(loaded).expected, HasSubstr("not supported by this version")) << line;
-  }
   for (const char* section :
        {"[tokens]\nvocabulary_dir = \"/x\"", "[prices.\"gpt-4o-mini\"]\ninput = 1", "[budget]\ndaily = 3"}) {
     EXPECT_THAT(only_problem(load(std::string(working) + section + "\n")).expected, HasSubstr("not supported by this version"));

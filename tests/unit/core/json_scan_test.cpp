@@ -5,7 +5,7 @@
 namespace batchd {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 TEST(JsonScan, AcceptsWhatRfc8259Accepts) {
   for (const char* text : {"null", " true ", "false", "0", "-0", "1.5e+10", "2E3", "\"\"", "\"a\\u00e9\\n\\\"\"", "[]", "{}",

@@ -113,6 +113,30 @@ TEST(Packer, TakesTheEmptiestDeploymentThatServesTheModel) {
   EXPECT_FALSE(next_order({flow(1, 1000)}, {other}, policy));
 }
 
+TEST(Packer, LeavesADeploymentAloneThatDoesNotTakeTheEndpoint) {
+  PackTarget only_chat = target("chat");
+  only_chat.endpoints = {"/chat/completions"};
+  PackTarget both = target("both");
+  both.endpoints = {"/chat/completions", "/embeddings"};
+  both.load.reserved = 500'000'000;
+  Flow embeddings = flow(1, 1000);
+  embeddings.lane.endpoint = "/v1/embeddings";
+  EXPECT_FALSE(next_order({embeddings}, {only_chat}, policy));
+  EXPECT_EQ(next_order({embeddings}, {only_chat, both}, policy)->deployment, "both") << "the emptier one does not take it";
+  embeddings.lane.endpoint = "/embeddings";
+  EXPECT_TRUE(next_order({embeddings}, {both}, policy)) << "with or without /v1";
+}
+
+TEST(Offers, TellWhatNobodyTakes) {
+  const std::vector<Offer> offers{{"a", {"/chat/completions"}}, {"b", {}}};
+  EXPECT_TRUE(is_offered(offers, {"a", "/v1/chat/completions"}));
+  EXPECT_TRUE(is_offered(offers, {"a", "/chat/completions"}));
+  EXPECT_FALSE(is_offered(offers, {"a", "/v1/embeddings"}));
+  EXPECT_TRUE(is_offered(offers, {"b", "/v1/embeddings"})) << "no endpoints are any";
+  EXPECT_FALSE(is_offered(offers, {"c", "/v1/chat/completions"}));
+  EXPECT_FALSE(is_offered({}, {"a", "/v1/chat/completions"}));
+}
+
 TEST(Packer, LeavesPausedAndWellStockedDeploymentsAlone) {
   PackTarget paused = target();
   paused.load.paused = true;

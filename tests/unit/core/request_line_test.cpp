@@ -21,6 +21,15 @@ std::string sent_body(std::string_view body) {
   return std::string(find_member(line, "body").value_or("no body in " + line));
 }
 
+TEST(RequestLine, OfAnEmbeddingCountsItsTexts) {
+  EXPECT_EQ(embedding_inputs(R"({"input": "one"})"), 1);
+  EXPECT_EQ(embedding_inputs(R"({"model": "m", "input": ["one", "two, [\"", "three" ]})"), 3);
+  EXPECT_EQ(embedding_inputs(R"({"input": [1, 2, 3]})"), 1) << "token numbers of one text";
+  EXPECT_EQ(embedding_inputs(R"({"input":[[1,2],[3],[]]})"), 3);
+  EXPECT_EQ(embedding_inputs(R"({"input": []})"), 1);
+  EXPECT_EQ(embedding_inputs("{}"), 1);
+}
+
 TEST(RequestLine, HasTheFourMembersAndOneNewline) {
   EXPECT_EQ(line_of(R"({"model":"gpt-4o-mini","messages":[]})"),
             "{\"custom_id\":\"42-1\",\"method\":\"POST\",\"url\":\"/chat/"

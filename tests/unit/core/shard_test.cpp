@@ -73,7 +73,8 @@ TEST(Shard, KeepsTheRoomWhileTheAnswerIsUnknown) {
 }
 
 TEST(Shard, CountsDenialsInARowApartFromOtherFailures) {
-  const Delayed denied{Milliseconds{5}, "", true};
+  const Delayed denied{Milliseconds{5}, "", ErrorKind::not_found};
+  const Delayed cut{Milliseconds{5}, "", ErrorKind::cut_short};
   const Delayed failed{Milliseconds{5}, ""};
   Shard shard = apply(apply(finished(), denied), denied);
   EXPECT_EQ(shard.denials, 2);
@@ -81,6 +82,11 @@ TEST(Shard, CountsDenialsInARowApartFromOtherFailures) {
   EXPECT_EQ(shard.denials, 0) << "a failure says nothing about what is there";
   EXPECT_EQ(shard.failures, 3);
   EXPECT_EQ(apply(apply(shard, denied), Merged{}).denials, 0);
+  shard = apply(apply(apply(shard, denied), cut), cut);
+  EXPECT_EQ(shard.denials, 0) << "a file that ends early is there";
+  EXPECT_EQ(shard.short_reads, 2);
+  EXPECT_EQ(apply(shard, denied).short_reads, 0);
+  EXPECT_EQ(apply(shard, Merged{}).short_reads, 0);
 }
 
 TEST(Shard, ARefusedPostIsAnotherAttemptWithTheSameFile) {
@@ -103,12 +109,22 @@ TEST(Shard, AFenceMeansAnotherFileAndAnotherAttempt) {
 }
 
 TEST(Shard, ALateQuotaRefusalKeepsTheFileAndForgetsTheBatch) {
-  const Shard again = apply(submitted(), NotRun{Milliseconds{7}});
+  const ProviderError full{ErrorKind::quota, 0, "whatever", "no room", {}};
+  const Shard again = apply(submitted(), NotRun{Milliseconds{7}, full});
+  EXPECT_EQ(again.error, R"({"code":"token_limit_exceeded","message":"no room"})") << "in whatever words";
   EXPECT_EQ(again.state, ShardState::uploaded);
   EXPECT_EQ(again.attempt, 2);
   EXPECT_FALSE(again.batch);
   EXPECT_TRUE(again.input_file);
   EXPECT_EQ(again.reserved, 0);
+}
+
+TEST(Shard, ALateQuotaRefusalOfABatchThatWasLookedForMakesTheFileAnew) {
+  const Shard found = apply(apply(intended(), NotFoundInList{}), Created{batch(BatchStatus::validating)});
+  const Shard again = apply(found, NotRun{Milliseconds{7}});
+  EXPECT_EQ(again.state, ShardState::planned) << "a fence may still be on its way";
+  EXPECT_EQ(again.attempt, 2);
+  EXPECT_FALSE(again.input_file);
 }
 
 TEST(Shard, TakesAnEarlierAttemptsBatchOverWithoutGoingBack) {

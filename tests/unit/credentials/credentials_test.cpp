@@ -15,7 +15,7 @@ class KeyFile : public ::testing::Test {
   void start(bool from_file = true) {
     ProviderConfig provider;
     provider.name = "p";
-    provider.api_key = Secret("old-key");
+    provider.secret = Secret("old-key");
     if (from_file) provider.api_key_file = dir_.write("key", "old-key\n").string();
     credential_ = make_credential(provider, clock_, metrics_, log_);
   }
@@ -75,6 +75,17 @@ TEST_F(KeyFile, IsNotNeededForAKeyFromTheEnvironment) {
   EXPECT_EQ(shown(), "old-key");
   EXPECT_FALSE(tend());
   EXPECT_EQ(instead_of("old-key"), "nothing else");
+}
+
+TEST_F(KeyFile, HoldsABearerTokenWhereTheConfigurationSaysSo) {
+  ProviderConfig provider;
+  provider.name = "p";
+  provider.secret = Secret("old-token");
+  provider.bearer_token_file = dir_.write("key", "old-token\n").string();
+  credential_ = make_credential(provider, clock_, metrics_, log_);
+  EXPECT_EQ(run_task(io_, credential_->authorization())->scheme, Authorization::Scheme::bearer);
+  rotate("new-token\n");
+  EXPECT_EQ(instead_of("old-token"), "new-token");
 }
 
 TEST_F(KeyFile, AProviderWithEntraShowsTokensAndFetchesNoneBeforeItIsAsked) {

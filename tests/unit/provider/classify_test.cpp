@@ -142,6 +142,28 @@ TEST(Classify, KeepsTheWaitOfAServerErrorToo) {
   EXPECT_EQ(error_of(list_batches, 503, html, {{"retry-after-ms", "1500"}}).retry_after, 1500ms);
 }
 
+TEST(Classify, BelievesAServerThatKnowsWhetherAnotherTryIsWorthIt) {
+  const HttpHeaders yes{{"x-should-retry", "true"}};
+  const HttpHeaders no{{"X-Should-Retry", "false"}};
+  EXPECT_EQ(error_of(create_batch, 400, plain_error, yes).kind, ErrorKind::throttled) << "it did not happen, and is worth a try";
+  EXPECT_EQ(error_of(cancel_batch, 409, plain_error, yes).kind, ErrorKind::throttled);
+  EXPECT_EQ(error_of(retrieve_file, 404, plain_error, yes).kind, ErrorKind::throttled);
+  EXPECT_EQ(error_of(create_batch, 429, plain_error, no).kind, ErrorKind::account) << "someone has to act";
+  for (const HttpHeaders& either : {yes, no}) {
+    EXPECT_EQ(error_of(create_batch, 500, plain_error, either).kind, ErrorKind::unknown) << "it may have happened all the same";
+    EXPECT_EQ(error_of(create_batch, 400, html, either).kind, ErrorKind::unknown);
+    EXPECT_EQ(error_of(create_batch, 400, pending, either).kind, ErrorKind::not_ready);
+    EXPECT_EQ(error_of(create_batch, 401, plain_error, either).kind, ErrorKind::account);
+  }
+  EXPECT_EQ(error_of(create_batch, 400, plain_error, {{"x-should-retry", "perhaps"}}).kind, ErrorKind::permanent);
+}
+
+TEST(Classify, SaysThatARedirectIsNotFollowedAndWhere) {
+  const auto error = error_of(list_batches, 302, html, {{"Location", "https://login.example/in?token=secret"}});
+  EXPECT_EQ(error.message,
+            "HTTP 302, a redirect to https://login.example/in, which is not followed: credentials go to the endpoint only");
+}
+
 TEST(Classify, DescribesAnAnswerThatSaysNothing) {
   EXPECT_EQ(error_of(create_batch, 503, "").message, "HTTP 503 without a body");
   EXPECT_EQ(error_of(create_batch, 502, html).message, "HTTP 502: <html><body>Bad gateway</body></html>");

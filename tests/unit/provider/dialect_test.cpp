@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 namespace batchd::testing {
 namespace {
 
@@ -88,9 +90,35 @@ TEST(Dialect, SpellsEndpointsInCreatesAndInLines) {
   };
   for (const auto* endpoint : {"/v1/chat/completions", "/chat/completions"}) {
     EXPECT_EQ(both(azure().dialect, endpoint), "/chat/completions /chat/completions");
-    EXPECT_EQ(both(azure_v1().dialect, endpoint), "/chat/completions /v1/chat/completions");
+    EXPECT_EQ(both(azure_v1().dialect, endpoint), "/v1/chat/completions /v1/chat/completions");
     EXPECT_EQ(both(openai().dialect, endpoint), "/v1/chat/completions /v1/chat/completions");
   }
+}
+
+TEST(Dialect, AsksForWhatIsWantedInDocumentedWordsWhereTheVersionCanChoose) {
+  const Account filters = account("azure", "https://r.openai.azure.com", "2025-04-01-preview");
+  const std::string plain = "/openai/batches?api-version=2025-04-01-preview&limit=100";
+  const auto asked = [&](const BatchFilter& only) { return batch_list_target(filters, std::nullopt, only).substr(plain.size()); };
+  const std::string order = "&$orderby=created_at%20desc";
+  EXPECT_EQ(asked({}), "");
+  EXPECT_EQ(asked({BatchStatus::completed, std::nullopt}), "&$filter=status%20eq%20%27Completed%27" + order);
+  EXPECT_EQ(asked({std::nullopt, 1728860561}), "&$filter=created_at%20gt%201728860560" + order);
+  EXPECT_EQ(asked({BatchStatus::failed, 101}), "&$filter=created_at%20gt%20100%20and%20status%20eq%20%27Failed%27" + order);
+  EXPECT_EQ(asked({BatchStatus::in_progress, std::nullopt}), "") << "its spelling in a filter is documented nowhere";
+  for (const Account& other : {azure(), azure_v1(), openai()}) {
+    EXPECT_EQ(batch_list_target(other, std::nullopt, {BatchStatus::completed, 1}), batch_list_target(other, std::nullopt));
+  }
+}
+
+TEST(Dialect, KnowsWhichEndpointsBatchesMayName) {
+  const auto has = [](const Dialect& d, std::string_view endpoint) {
+    return std::find(d.endpoints.begin(), d.endpoints.end(), endpoint) != d.endpoints.end();
+  };
+  for (const Account& any : {azure(), azure_v1(), openai()}) EXPECT_TRUE(has(any.dialect, "/chat/completions"));
+  EXPECT_FALSE(has(azure().dialect, "/responses"));
+  EXPECT_TRUE(has(azure_v1().dialect, "/responses"));
+  EXPECT_FALSE(has(azure_v1().dialect, "/embeddings"));
+  for (const auto* endpoint : {"/responses", "/embeddings", "/completions"}) EXPECT_TRUE(has(openai().dialect, endpoint));
 }
 
 TEST(Dialect, TakesAnEndpointWithOrWithoutItsBasePath) {
@@ -112,15 +140,30 @@ TEST(Dialect, RefusesAnEndpointThatBelongsToAnotherDialect) {
 }
 
 TEST(Dialect, KnowsTheDatedVersionsAndWhatEachOffers) {
-  EXPECT_FALSE(find_dialect("azure", "2024-10-21")->file_expiry);
-  EXPECT_FALSE(find_dialect("azure", "2024-10-21")->list_filter);
-  EXPECT_FALSE(find_dialect("azure", "2024-10-21")->file_list_pages);
-  EXPECT_TRUE(find_dialect("azure", "2024-10-01-preview")->list_filter);
-  EXPECT_FALSE(find_dialect("azure", "2025-01-01-preview")->file_expiry);
-  EXPECT_TRUE(find_dialect("azure", "2025-03-01-preview")->file_expiry);
-  EXPECT_TRUE(find_dialect("azure", "2025-04-01-preview")->file_expiry);
-  EXPECT_TRUE(find_dialect("azure", "2025-04-01-preview")->file_list_pages);
-  EXPECT_FALSE(find_dialect("azure", "2026-01-01")->file_expiry);
+  struct Version {
+    const char* name;
+    bool filter, expiry, pages;
+  };
+  constexpr Version table[] = {
+      {"2024-10-21", false, false, false},
+      {"2024-10-01-preview", true, false, false},
+      {"2024-12-01-preview", true, false, false},
+      {"2025-01-01-preview", true, false, false},
+      {"2025-02-01-preview", true, false, false},
+      {"2025-03-01-preview", true, true, true},
+      {"2025-04-01-preview", true, true, true},
+      // Newer than any that is known: as the newest of their maturity.
+      {"2025-10-01-preview", true, true, true},
+      {"2026-01-01", false, false, false},
+  };
+  for (const Version& version : table) {
+    const auto dialect = find_dialect("azure", version.name);
+    ASSERT_TRUE(dialect) << version.name;
+    EXPECT_EQ(dialect->list_filter, version.filter) << version.name;
+    EXPECT_EQ(dialect->file_expiry.has_value(), version.expiry) << version.name;
+    EXPECT_EQ(dialect->file_list_pages, version.pages) << version.name;
+    EXPECT_EQ(dialect->max_files_with_expiry, version.expiry ? 10'000 : 500) << version.name;
+  }
 }
 
 TEST(Dialect, RefusesKindsAndVersionsThatDoNotExist) {
@@ -135,6 +178,7 @@ TEST(Dialect, RefusesKindsAndVersionsThatDoNotExist) {
 TEST(Dialect, CarriesTheLimitsOfItsProvider) {
   EXPECT_EQ(azure().dialect.max_requests_per_file, 100'000);
   EXPECT_EQ(openai().dialect.max_requests_per_file, 50'000);
+  EXPECT_EQ(openai().dialect.max_embedding_inputs, 50'000);
   EXPECT_EQ(azure().dialect.max_file_bytes, 200'000'000);
   EXPECT_EQ(azure().dialect.max_files, 500);
   EXPECT_EQ(find_dialect("azure", "2025-04-01-preview")->max_files_with_expiry, 10'000);

@@ -154,11 +154,11 @@ TEST_F(EntraTest, AMachinesIdentityIsAskedAsItsEndpointWants) {
   answer(entra_reply(
       200,
       R"({"access_token":"the-token","refresh_token":"","expires_in":"3599","expires_on":"1506484173","not_before":"1506480273"})"));
-  MachineIdentity plain({*parse_endpoint(url()), "https://cognitiveservices.azure.com", ""}, {});
+  MachineIdentity plain({*parse_endpoint(url()), "https://cognitiveservices.azure.com", "", "", ""}, {});
   const TokenResult token = fetch(plain);
   ASSERT_TRUE(token) << token.error().message;
   EXPECT_EQ(token->life, 3599s);
-  MachineIdentity chosen({*parse_endpoint(url()), "https://ai.azure.com", "id 1"}, {});
+  MachineIdentity chosen({*parse_endpoint(url()), "https://ai.azure.com", "id 1", "", ""}, {});
   ASSERT_TRUE(fetch(chosen));
   ASSERT_THAT(asked(), SizeIs(2));
   EXPECT_THAT(
@@ -167,12 +167,18 @@ TEST_F(EntraTest, AMachinesIdentityIsAskedAsItsEndpointWants) {
                  "HTTP/1.1\r\n"));
   EXPECT_THAT(asked()[0], HasSubstr("\r\nMetadata: true\r\n"));
   EXPECT_THAT(asked()[1], HasSubstr("&resource=https%3A%2F%2Fai.azure.com&client_id=id%201 HTTP/1.1\r\n"));
+  MachineIdentity object({*parse_endpoint(url()), "r", "", "o", ""}, {});
+  MachineIdentity resource({*parse_endpoint(url()), "r", "", "", "/subscriptions/s"}, {});
+  ASSERT_TRUE(fetch(object));
+  ASSERT_TRUE(fetch(resource));
+  EXPECT_THAT(asked()[2], HasSubstr("&resource=r&object_id=o HTTP/1.1\r\n"));
+  EXPECT_THAT(asked()[3], HasSubstr("&resource=r&msi_res_id=%2Fsubscriptions%2Fs HTTP/1.1\r\n"));
 }
 
 TEST_F(EntraTest, TheMachinesOwnEndpointIsTheLinkLocalOne) {
   EXPECT_EQ(machine_identity_endpoint(), (Endpoint{"http", "169.254.169.254", "80", ""}));
   answer(entra_reply(410, ""));
-  MachineIdentity source({*parse_endpoint(url()), "r", ""}, {});
+  MachineIdentity source({*parse_endpoint(url()), "r", "", "", ""}, {});
   const TokenResult none = fetch(source);
   ASSERT_FALSE(none);
   EXPECT_FALSE(none.error().lasting);

@@ -4,6 +4,7 @@
 #include "support/temp_dir.hpp"
 
 #include <gmock/gmock.h>
+#include <openssl/ssl.h>
 
 #include <atomic>
 
@@ -16,7 +17,7 @@ class HttpTlsTest : public ::testing::Test {
  protected:
   HttpResult get(const ScriptedServer& server, const std::string& host = "localhost", const std::string& ca = "") {
     HttpClientOptions options;
-    options.ca_file = dir_.write("ca.pem", ca.empty() ? authority_.pem() : ca);
+    options.tls.ca_file = dir_.write("ca.pem", ca.empty() ? authority_.pem() : ca);
     HttpClient client(*parse_endpoint("https://" + host + ":" + std::to_string(server.port())), options);
     HttpRequest request;
     request.target = "/";
@@ -78,6 +79,36 @@ TEST_F(HttpTlsTest, RefusesAnExpiredCertificate) {
   expect_refused(get(server), "certificate has expired");
 }
 
+TEST_F(HttpTlsTest, SpeaksNothingOlderThanTls12) {
+  ScriptedServer server(answer_ok(), authority_.issue("localhost"), TLS1_1_VERSION);
+  expect_refused(get(server), "TLS handshake");
+  EXPECT_EQ(SSL_CTX_get_min_proto_version(make_tls_context({}).native_handle()), TLS1_2_VERSION) << "whatever the system allows";
+}
+
+class ClientCertificateTest : public HttpTlsTest {
+ protected:
+  std::string problem_with(const std::string& certificate, const std::string& key) {
+    try {
+      make_tls_context({"", dir_.write("client.pem", certificate), dir_.write("client-key.pem", key)});
+      return "";
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+  }
+  Certificate mine_ = authority_.issue("client.example");
+};
+
+TEST_F(ClientCertificateTest, AndItsKeyBelongTogether) {
+  EXPECT_EQ(problem_with(mine_.pem, mine_.key_pem), "");
+  EXPECT_THAT(problem_with(mine_.pem, authority_.issue("client.example").key_pem), HasSubstr("client-key.pem' does not belong"));
+}
+
+TEST_F(ClientCertificateTest, ThatCannotBeReadIsNamed) {
+  EXPECT_THAT(problem_with("rubbish", mine_.key_pem), HasSubstr("client.pem' holds no readable PEM certificate"));
+  EXPECT_THAT(problem_with(mine_.pem, "rubbish"), HasSubstr("client-key.pem' holds no readable PEM key"));
+  EXPECT_THAT(problem_with(mine_.pem, locked(mine_.key_pem)), HasSubstr("without a passphrase"));
+}
+
 TEST_F(HttpTlsTest, SpeaksNoPlainTextToATlsServerAndNoTlsToAPlainOne) {
   const ScriptedServer plain([](Peer& peer, int) {
     peer.read(1);
@@ -111,7 +142,7 @@ TEST_F(HttpTlsTest, ReportsABodyThatSomebodyOnTheWayCouldHaveCut) {
 
 TEST_F(HttpTlsTest, NamesAnAuthorityFileThatCannotBeUsed) {
   HttpClientOptions options;
-  options.ca_file = dir_.write("bad.pem", "not a certificate");
+  options.tls.ca_file = dir_.write("bad.pem", "not a certificate");
   try {
     const HttpClient client(*parse_endpoint("https://localhost"), options);
     FAIL() << "accepted";
@@ -126,7 +157,7 @@ TEST_F(HttpTlsTest, KeepsATlsConnectionForTheNextRequest) {
   };
   const ScriptedServer server(script, authority_.issue("localhost"));
   HttpClientOptions options;
-  options.ca_file = dir_.write("ca.pem", authority_.pem());
+  options.tls.ca_file = dir_.write("ca.pem", authority_.pem());
   HttpClient client(*parse_endpoint("https://localhost:" + std::to_string(server.port())), options);
   HttpRequest request;
   request.target = "/";

@@ -35,6 +35,27 @@ TEST(RetryAfter, CountsADateFromTheAnswersOwnWhateverOurClockSays) {
   EXPECT_EQ(wait_for({{"date", "rubbish"}, {"retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"}}), 30'000ms);
 }
 
+TEST(RetryAfter, FallsBackOnWhenWhatIsUsedUpComesBack) {
+  const auto reset = [](const std::string& remaining, const std::string& after) {
+    return wait_for({{"x-ratelimit-remaining-requests", remaining}, {"x-ratelimit-reset-requests", after}});
+  };
+  EXPECT_EQ(reset("0", "10"), 10'000ms) << "Azure";
+  EXPECT_EQ(reset("0", "6m0s"), 6min) << "OpenAI";
+  EXPECT_EQ(reset("0", "1h2m3.5s"), 1h + 2min + 3500ms);
+  EXPECT_EQ(reset("0", "250ms"), 250ms);
+  EXPECT_EQ(reset("12", "10"), std::nullopt) << "there is some left";
+  for (const char* nothing : {"-1", "0", "0s", "soon", "5x", "", "m", "1s!"})
+    EXPECT_EQ(reset("0", nothing), std::nullopt) << nothing;
+  EXPECT_EQ(reset("-1", "10"), std::nullopt);
+  EXPECT_EQ(reset("0", "99999h"), retry_after_cap);
+  EXPECT_EQ(wait_for({{"x-ratelimit-remaining-requests", "0"},
+                      {"x-ratelimit-reset-requests", "1s"},
+                      {"x-ratelimit-remaining-tokens", "0"},
+                      {"x-ratelimit-reset-tokens", "1m0s"}}),
+            60s);
+  EXPECT_EQ(wait_for({{"retry-after", "3"}, {"x-ratelimit-remaining-tokens", "0"}, {"x-ratelimit-reset-tokens", "60"}}), 3s);
+}
+
 TEST(RetryAfter, IsCappedAndNeverNegative) {
   EXPECT_EQ(wait_for({{"retry-after", "99999999999999999999"}}), retry_after_cap);
   EXPECT_EQ(wait_for({{"retry-after", "86400"}}), 24h);
