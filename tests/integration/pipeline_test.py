@@ -363,10 +363,11 @@ class Commands(Stack):
     def test_a_pause_holds_on_every_replica_in_the_middle_of_the_work(self):
         self.sim("--fast", "--running", "100ms")
         daemons = [self.serve(planner='linger = "50ms"\nmax_requests = 20') for _ in range(2)]
-        self.enqueue([chat(f"prompt {i}") for i in range(2000)])
+        self.enqueue([chat(f"prompt {i}") for i in range(1000)])
         until("some results", lambda: self.number_of("SELECT count(*) FROM batchd.result") >= 200)
         self.sql("SELECT batchd.pause('all')")
         until("no POST is under way", lambda: self.number_of("SELECT count(*) FROM batchd.shard WHERE intent_at IS NOT NULL") == 0)
+        self.enqueue([chat(f"another {i}") for i in range(1000)])
         posts = self.ledger()["calls"]["create_batch"]
         until("what was submitted is merged", lambda: self.number_of(
             "SELECT count(*) FROM batchd.shard WHERE state IN ('submitted', 'finished')") == 0)

@@ -134,7 +134,7 @@ class Faults(SimTest):
         file_id = self.api.uploaded(self.api.line())
         for fault, created in (("hang", 0), ("hang_after", 1)):
             self.sim.fault(operation="create_batch", fault=fault)
-            connection = http.client.HTTPConnection("127.0.0.1", self.sim.port, timeout=0.3)
+            connection = http.client.HTTPConnection("127.0.0.1", self.sim.port, timeout=1)
             body = json.dumps({"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"})
             connection.request("POST", "/v1/batches", body, self.api.headers)
             self.assertRaises(socket.timeout, connection.getresponse)
@@ -143,22 +143,22 @@ class Faults(SimTest):
 
     def test_a_lost_creation_can_come_true_late(self):
         file_id = self.api.uploaded(self.api.line())
-        self.sim.fault(operation="create_batch", fault="late", delay="300ms")
+        self.sim.fault(operation="create_batch", fault="late", delay="2s")
         self.broken(lambda: self.api.create(file_id))
         self.assertEqual(0, self.sim.ledger()["batches_created"])
         wait_for(lambda: self.sim.ledger()["batches_created"] == 1, "the late batch")
-        self.sim.fault(operation="create_batch", fault="late", delay="300ms")
+        self.sim.fault(operation="create_batch", fault="late", delay="2s")
         self.broken(lambda: self.api.create(file_id))
         self.api.call("DELETE", "/files/" + file_id)
-        time.sleep(0.5)  # a batch that must not appear cannot be waited for
+        time.sleep(2.5)  # a batch that must not appear cannot be waited for
         self.assertEqual(1, self.sim.ledger()["batches_created"])
 
     def test_one_batch_or_file_can_stay_out_of_sight(self):
-        self.sim.fault(operation="upload", fault="file_invisible", delay="300ms")
+        self.sim.fault(operation="upload", fault="file_invisible", delay="2s")
         file_id = self.api.uploaded(self.api.line())
         self.assertEqual(404, self.api.call("GET", "/files/" + file_id).status)
         wait_for(lambda: self.api.call("GET", "/files/" + file_id).status == 200, "the file")
-        self.sim.fault(operation="create_batch", fault="list_lag", delay="300ms")
+        self.sim.fault(operation="create_batch", fault="list_lag", delay="2s")
         self.api.create(file_id)
         self.assertEqual([], self.api.call("GET", "/batches").json()["data"])
         wait_for(lambda: self.api.call("GET", "/batches").json()["data"], "the batch")
