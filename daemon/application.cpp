@@ -13,6 +13,7 @@
 #include "spool/spool.hpp"
 #include "stages/credential_watch.hpp"
 #include "stages/replica.hpp"
+#include "tokens/vocabularies.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -82,6 +83,7 @@ class Application {
   Spool spool_;
   Providers providers_;
   std::map<std::string, Provider*> ports_;  // by the provider's name, as the stages see them
+  Vocabularies vocabularies_;
   Reporter reporter_;
   AdminServer admin_;
   Replica replica_;
@@ -144,9 +146,13 @@ Application::Application(const Config& config, Log& log, Metrics& metrics, PortW
       spool_(config.limits.state_dir, config.limits.disk),
       providers_(config, metrics, log, [this, &wrapper] { return wrapper.may_call(replica_.session().trusted()); }),
       ports_(wrapped(wrapper, providers_.by_name())),
+      vocabularies_(find_vocabulary_dir(config.tokens.vocabulary_dir),
+                    [&log](const std::string& problem) {
+                      log.warn("tokens.estimated", {{"problem", problem}});
+                    }),
       reporter_(store_, clock_, log, metrics, offers_of(config), provider_names(config)),
       admin_(loop_.get_executor(), config.http.listen, reporter_, metrics, log),
-      replica_(config, {store_, ports_, spool_, clock_, log, metrics},
+      replica_(config, {store_, ports_, spool_, clock_, log, metrics, &vocabularies_},
                ReplicaInfo{host_name(), ::getpid(), BATCHD_VERSION, all_of(provider_names(config))}) {}
 
 int Application::run() {
@@ -157,6 +163,9 @@ int Application::run() {
     if (!error) on_signal();
   });
   log_.info("started", {{"version", BATCHD_VERSION}, {"pid", ::getpid()}, {"http_port", admin_.port()}});
+  if (vocabularies_.dir().empty()) {
+    log_.info("tokens.estimated", {{"remedy", "tokens are counted exactly with a vocabulary, see deploy/fetch-vocabulary"}});
+  }
   tasks_.spawn("http", [this] { return admin_.run(); });
   tasks_.spawn("session", [this] { return supervise(); });
   loop_.run();

@@ -113,7 +113,7 @@ class Reader {
     read_flags();
     // A file that could not be read explains everything that seems to be missing.
     if (!readable) return;
-    check_database(loaded_.config, given_, loaded_.problems);
+    if (scope_ != ConfigScope::tokens) check_database(loaded_.config, given_, loaded_.problems);
     if (scope_ == ConfigScope::everything) check_everything(loaded_.config, given_, sources_.environment, loaded_);
   }
 
@@ -135,7 +135,9 @@ class Reader {
     return known == nullptr ? "" : known->path();
   }
 
-  bool wanted(std::string_view section) const { return scope_ == ConfigScope::everything || section == "database"; }
+  bool wanted(std::string_view section) const {
+    return scope_ == ConfigScope::everything || section == (scope_ == ConfigScope::tokens ? "tokens" : "database");
+  }
 
   void problem(std::string where, std::string key, std::string found, std::string expected, std::string nearest = {}) {
     loaded_.problems.push_back({std::move(where), std::move(key), std::move(found), std::move(expected), std::move(nearest)});

@@ -120,6 +120,10 @@ struct RetentionConfig {
   Milliseconds remote_delay{};
 };
 
+struct TokensConfig {
+  std::string vocabulary_dir;  ///< see find_vocabulary_dir()
+};
+
 struct LogConfig {
   std::string level;   ///< see parse_log_level()
   std::string format;  ///< see parse_log_format()
@@ -136,6 +140,7 @@ struct Config {
   LeaseConfig lease;
   LimitsConfig limits;
   RetentionConfig retention;
+  TokensConfig tokens;
   LogConfig log;
 };
 
@@ -157,7 +162,7 @@ using Environment = std::map<std::string, std::string>;
 Environment process_environment();
 
 /// Which keys a command needs: those that only speak to the database work without providers and their secrets.
-enum class ConfigScope { everything, database };
+enum class ConfigScope { everything, database, tokens };
 
 /// Where settings come from, strongest first: flags, environment, file, defaults.
 struct ConfigSources {

@@ -186,6 +186,10 @@ const std::vector<ConfigKey>& table() {
        .help = "How long they are kept before they are deleted.",
        .field = FIELD(retention.remote_delay)},
 
+      {.section = "tokens", .name = "vocabulary_dir", .example = "/usr/local/share/batchd/vocabulary",
+       .help = "The folder of the tokenizers' vocabularies (`deploy/fetch-vocabulary` fills one); `none` to estimate tokens without. Without it `share/batchd/vocabulary` where batchd is installed, else `vocabulary` beside the program.",
+       .field = FIELD(tokens.vocabulary_dir)},
+
       {.section = "log", .name = "level", .type = ValueType::choice, .fallback = "info", .choices = {"debug", "info", "warn", "error"},
        .help = "The least important lines to write.",
        .field = FIELD(log.level)},
@@ -199,7 +203,7 @@ const std::vector<ConfigKey>& table() {
 // clang-format on
 
 // Named by the design, and refused rather than ignored until this version can do them.
-constexpr std::string_view later_sections[] = {"tokens", "prices", "budget"};
+constexpr std::string_view later_sections[] = {"prices", "budget"};
 
 }  // namespace
 

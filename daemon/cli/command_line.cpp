@@ -33,6 +33,7 @@ struct Invocation {
   OrderOptions order;
   PauseOptions pause;
   BatchesOptions batches;
+  TokensOptions tokens;
   DoctorOptions doctor;
   AdoptOptions adopt;
   RunOptions run_options;
@@ -106,6 +107,18 @@ void add_work(CLI::App& app, Invocation& i) {
       i, [&i] { return run_results(i.common, i.results); }, true);
   results->add_option("JOB", i.results.job, "The job")->required();
   results->add_option("-o,--output", i.results.output, "The file to write instead of stdout")->type_name("FILE");
+}
+
+void add_tokens(CLI::App& app, Invocation& i) {
+  auto* tokens = command(app, "tokens", "Count the tokens of texts and requests",
+                         "Prints a number for each line of a JSONL file: the tokens of its `text`, or of the request that it is "
+                         "(a batch line\n"
+                         "or a bare body). Needs the vocabularies that deploy/fetch-vocabulary fetches, and nothing else.",
+                         i, [&i] { return run_tokens(i.common, i.tokens); });
+  tokens->add_option("FILE", i.tokens.file, "The file, or - for stdin")->required();
+  tokens->add_option("--encoding", i.tokens.encoding, "o200k_base or cl100k_base, instead of what each request's model goes by")
+      ->type_name("NAME");
+  tokens->add_flag("--json", i.tokens.json, "Print JSON");
 }
 
 void add_orders(CLI::App& app, Invocation& i) {
@@ -256,6 +269,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_run(app, invocation);
   add_service(app, invocation);
   add_work(app, invocation);
+  add_tokens(app, invocation);
   add_orders(app, invocation);
   add_care(app, invocation);
   add_about(app, invocation);

@@ -90,6 +90,12 @@ struct BatchesOptions {
   bool json = false;
 };
 
+struct TokensOptions {
+  std::string file;      ///< "-" for stdin
+  std::string encoding;  ///< "" for what each request's model goes by
+  bool json = false;
+};
+
 struct DoctorOptions {
   bool json = false;
 };
@@ -124,6 +130,7 @@ int run_retry(const CommonOptions& common, const OrderOptions& options);
 int run_pause(const CommonOptions& common, const PauseOptions& options);
 int run_resume(const CommonOptions& common, const PauseOptions& options);
 int run_batches(const CommonOptions& common, const BatchesOptions& options);
+int run_tokens(const CommonOptions& common, const TokensOptions& options);
 int run_doctor(const CommonOptions& common, const DoctorOptions& options);
 int run_adopt(const CommonOptions& common, const AdoptOptions& options);
 int run_run(const CommonOptions& common, const RunOptions& options);

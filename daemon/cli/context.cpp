@@ -43,7 +43,7 @@ LoadedConfig read_config(const CommonOptions& common, ConfigScope scope) {
 
   LoadedConfig loaded = load_config(sources, scope);
   if (loaded.ok() && scope == ConfigScope::everything) check_tls_files(loaded);
-  const bool needs_file = scope == ConfigScope::everything || !has_url;
+  const bool needs_file = scope == ConfigScope::everything || (scope == ConfigScope::database && !has_url);
   if (sources.file.empty() && needs_file && !loaded.ok()) {
     loaded.problems.insert(loaded.problems.begin(),
                            {.where = "",

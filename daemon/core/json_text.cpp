@@ -1,6 +1,7 @@
 // The texts that JSON strings stand for, and the strings that texts become.
 #include "core/json_scan.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -77,7 +78,9 @@ std::string decode_inner(std::string_view inner) {
   out.reserve(inner.size());
   for (std::size_t i = 0; i < inner.size();) {
     if (inner[i] != '\\') {
-      out += inner[i++];
+      const std::size_t end = std::min(inner.find('\\', i), inner.size());
+      out += inner.substr(i, end - i);
+      i = end;
     } else if (inner[i + 1] == 'u') {
       i = decode_unicode(inner, i, out);
     } else {

@@ -106,6 +106,7 @@ Task<bool> Replica::enter() {
   if (!co_await publish(session_.term())) co_return false;
   context_ = std::make_unique<StageContext>(StageContext{ports_.store, session_, ports_.clock, ports_.log, ports_.metrics, bells_,
                                                          busy_, ports_.providers, routes_, instance, backoff_policy(config_)});
+  context_->vocabularies = ports_.vocabularies;
   make_stages();
   ports_.log.info("ready", {{"instance", instance}, {"deployments", config_.deployments.size()}});
   co_return true;

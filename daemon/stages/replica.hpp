@@ -26,6 +26,7 @@ struct ReplicaPorts {
   Clock& clock;
   Log& log;
   Metrics& metrics;
+  const Vocabularies* vocabularies = nullptr;  ///< null to estimate tokens only
 };
 
 class Replica {

@@ -2,7 +2,6 @@
 
 #include "core/json_scan.hpp"
 #include "core/request_line.hpp"
-#include "core/tokens.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -32,10 +31,12 @@ void SentLines::take(std::string_view line) {
   lines_.push_back({*id, std::hash<std::string_view>{}(line)});
   const auto body = find_member(line, "body");
   if (!body) return;
-  tokens_ += estimate_tokens(*body);
-  if (!model_.empty()) return;
-  if (const auto model = find_member(*body, "model")) model_ = decode_json_string(*model);
-  if (const auto url = find_member(line, "url")) url_ = decode_json_string(*url);
+  if (model_.empty()) {
+    if (const auto model = find_member(*body, "model")) model_ = decode_json_string(*model);
+    if (const auto url = find_member(line, "url")) url_ = decode_json_string(*url);
+  }
+  if (!counter_) counter_.emplace(vocabularies_, BodyKind{model_, url_});
+  counter_->add(*body);
 }
 
 ShardContents SentLines::contents() const {

@@ -8,8 +8,10 @@
 #include "core/types.hpp"
 #include "db/store.hpp"
 #include "spool/spool.hpp"
+#include "tokens/counter.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,9 @@ namespace batchd {
 
 class SentLines {
  public:
+  /// By what its tokens are counted, null to estimate them.
+  explicit SentLines(const Vocabularies* vocabularies = nullptr) : vocabularies_(vocabularies) {}
+
   /// Takes the next bytes of the file; then its end.
   void feed(std::string_view bytes);
   void end();
@@ -30,7 +35,7 @@ class SentLines {
   /// As its lines name it, "" when none does.
   const std::string& model() const { return model_; }
   /// That the file holds of a quota.
-  Tokens tokens() const { return tokens_; }
+  Tokens tokens() const { return counter_ ? counter_->total().reserved() : 0; }
   /// The requests that it names, for Store::read_bodies().
   ShardContents contents() const;
   /// Compares what is written for a body today with what stands in the file.
@@ -49,7 +54,8 @@ class SentLines {
   LineSplitter splitter_{longest_file_line};
   std::vector<Line> lines_;  // ascending by request once the file has ended, one for each
   std::string url_, model_;
-  Tokens tokens_ = 0;
+  const Vocabularies* vocabularies_;
+  std::optional<TokenCounter> counter_;
   bool damaged_ = false;
   std::string written_;  // scratch
 };

@@ -11,6 +11,7 @@
 #include "runtime/clock.hpp"
 #include "runtime/task.hpp"
 #include "stages/session.hpp"
+#include "tokens/vocabularies.hpp"
 
 #include <map>
 #include <optional>
@@ -76,6 +77,8 @@ struct StageContext {
   BackoffPolicy backoff;
   /// Providers where a file may have been left that no shard knows of; the stage that looks for them passes it on.
   std::set<std::string> suspected{};
+  /// By which tokens are counted; null where they are only estimated.
+  const Vocabularies* vocabularies = nullptr;
 
   /// An upload's answer was lost, or a file did not go when it was told to.
   void suspect_orphans(const std::string& provider) {

@@ -2,11 +2,12 @@
 
 #include "core/output_line.hpp"
 #include "core/remote_names.hpp"
-#include "core/tokens.hpp"
+#include "tokens/counter.hpp"
 
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <optional>
 
 namespace batchd {
 namespace {
@@ -90,9 +91,11 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
                           route.max_bytes};
   const bool embeds = bare_endpoint(shard.lane.endpoint) == "/embeddings";
   const std::int64_t most_inputs = embeds ? route.provider->limits().max_embedding_inputs : 0;
+  const BodyKind kind{shard.lane.model, shard.lane.endpoint};
+  std::optional<TokenCounter> counter;  // made there too: the first one reads a vocabulary
   // Runs on a pool thread while this coroutine waits, so that it may use what lives here.
-  const auto sink = [&contents, &target, &draft, most_inputs, line = std::string()](RequestId request,
-                                                                                    std::string_view body) mutable {
+  const auto sink = [this, &shard, &contents, &target, &draft, &kind, &counter, most_inputs, line = std::string()](
+                        RequestId request, std::string_view body) mutable {
     line.clear();
     const CustomId id{request, attempts_before(contents, request) + 1};
     if (auto rejection = append_request_line(line, id, target, body)) {
@@ -111,7 +114,8 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
       draft.failure = error.what();
       return false;
     }
-    draft.tokens += estimate_tokens(body);
+    if (!counter) counter.emplace(context_.vocabularies, kind, shard.bytes);
+    counter->add(body);
     ++draft.lines;
     draft.inputs += inputs;
     return true;
@@ -119,6 +123,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
   BodySink body_sink = sink;
   co_await context_.store.read_bodies(shard.id, contents, std::move(body_sink));
   if (!draft.failure.empty()) throw SpoolError(draft.failure);
+  if (counter) draft.tokens = counter->total().reserved();
   draft.file.flush();
 }
 

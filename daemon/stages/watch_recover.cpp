@@ -73,7 +73,7 @@ Task<WatchStage::Learnt> WatchStage::read_sent(const BatchId& batch, const FileI
 }
 
 Task<WatchStage::Learnt> WatchStage::learn(FoundBatch& found) {
-  SentLines lines;
+  SentLines lines(context_.vocabularies);
   const Learnt learnt = co_await read_sent(found.batch, found.input_file, lines);
   if (learnt != Learnt::all) co_return learnt;
   found.model = lines.model();

@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What each layer may include, lowest first. A layer not in its own set may not include itself sideways either.
 ALLOWED = {
     "core": set(),
+    "tokens": {"core"},  # counts tokens: pure but for reading its vocabularies
     "runtime": {"core"},
     "log": {"core"},
     "config": {"core"},
@@ -19,11 +20,11 @@ ALLOWED = {
     "provider": {"core", "runtime", "log", "config", "metrics"},
     "spool": {"core", "runtime", "log", "config", "metrics"},
     "db": {"core", "runtime", "log", "config", "metrics"},
-    "stages": {"core", "runtime", "log", "config", "metrics", "spool"},
+    "stages": {"core", "tokens", "runtime", "log", "config", "metrics", "spool"},
     "local": {"core"},  # a private PostgreSQL's processes: POSIX only
     "admin": {"core", "runtime", "log", "config", "metrics"},
-    "application": {"core", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin"},
-    "cli": {"core", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin", "local", "application"},
+    "application": {"core", "tokens", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin"},
+    "cli": {"core", "tokens", "runtime", "log", "config", "metrics", "provider", "spool", "db", "stages", "admin", "local", "application"},
     "main": {"cli"},
     "sim": set(),  # shares no code with the daemon: a shared bug would hide itself
 }

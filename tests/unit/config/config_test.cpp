@@ -305,8 +305,7 @@ TEST_F(ConfigTest, AProvidersFilesHaveACeilingAndAnExpiryWhenSomebodySaysSo) {
 }
 
 TEST_F(ConfigTest, WhatThisVersionCannotDoIsRefusedRatherThanIgnored) {
-  for (const char* section :
-       {"[tokens]\nvocabulary_dir = \"/x\"", "[prices.\"gpt-4o-mini\"]\ninput = 1", "[budget]\ndaily = 3"}) {
+  for (const char* section : {"[prices.\"gpt-4o-mini\"]\ninput = 1", "[budget]\ndaily = 3"}) {
     EXPECT_THAT(only_problem(load(std::string(working) + section + "\n")).expected, HasSubstr("not supported by this version"));
   }
 }
@@ -319,6 +318,15 @@ TEST_F(ConfigTest, CommandsThatOnlyNeedTheDatabaseLookAtNothingElse) {
   const auto no_file = load_config({{}, {{"BATCHD_DATABASE_URL", "host=/tmp dbname=x"}}, ""}, ConfigScope::database);
   EXPECT_TRUE(no_file.ok());
   EXPECT_EQ(only_problem(load_config({{}, {}, ""}, ConfigScope::database)).key, "database.url");
+}
+
+TEST_F(ConfigTest, WhereTheVocabulariesAreIsReadWithoutAnythingElse) {
+  EXPECT_EQ(load(std::string(working) + "[tokens]\nvocabulary_dir = \"/x\"\n").config.tokens.vocabulary_dir, "/x");
+  EXPECT_EQ(load(working).config.tokens.vocabulary_dir, "");
+  const auto alone = load("[tokens]\nvocabulary_dir = \"/y\"\n[[provider]]\nnonsense = 1\n", {}, {}, ConfigScope::tokens);
+  ASSERT_TRUE(alone.ok()) << all(alone);
+  EXPECT_EQ(alone.config.tokens.vocabulary_dir, "/y");
+  EXPECT_TRUE(load_config({{}, {}, ""}, ConfigScope::tokens).ok());
 }
 
 TEST(ConfigDocs, TheExampleFileIsWhatTheTableSays) {
