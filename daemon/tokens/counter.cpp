@@ -12,11 +12,13 @@ namespace {
 constexpr std::int64_t fewest = 8;
 constexpr double standard_errors = 4;
 
-int stratum_of(Tokens estimated, std::size_t bytes) {
+int stratum_of(Tokens estimated, std::string_view body) {
+  const auto bytes = static_cast<double>(std::max<std::size_t>(body.size(), 1));
+  const auto beyond_ascii = std::count_if(body.begin(), body.end(), [](char c) { return (c & 0x80) != 0; });
   const auto size = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(estimated)));
-  const auto density =
-      static_cast<int>(8.0 * static_cast<double>(estimated) / static_cast<double>(std::max<std::size_t>(bytes, 1)));
-  return size * 16 + std::clamp(density, 0, 15);
+  const auto density = static_cast<int>(16.0 * static_cast<double>(estimated) / bytes);
+  const auto script = static_cast<int>(std::lround(3.0 * static_cast<double>(beyond_ascii) / bytes));
+  return (size * 32 + std::clamp(density, 0, 31)) * 4 + script;
 }
 
 }  // namespace
@@ -43,7 +45,7 @@ void TokenCounter::add(std::string_view body) {
   left_ = 0;
   const Tokens estimated = estimate_tokens(body);
   const auto x = static_cast<double>(estimated);
-  Stratum& stratum = strata_[stratum_of(estimated, body.size())];
+  Stratum& stratum = strata_[stratum_of(estimated, body)];
   stratum.all += x;
   if (is_chosen(stratum)) {
     const auto y = static_cast<double>(counter_->count(body));

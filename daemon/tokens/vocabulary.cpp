@@ -9,10 +9,6 @@
 namespace batchd {
 namespace {
 
-constexpr std::size_t tokens_of(Encoding encoding) {
-  return encoding == Encoding::o200k_base ? 199'998 : 100'256;
-}
-
 [[noreturn]] void refuse(Encoding encoding, const std::string& why) {
   throw std::runtime_error("this is not the vocabulary of " + std::string(to_string(encoding)) + ": " + why);
 }
@@ -46,8 +42,7 @@ std::size_t decode_base64(std::string_view text, std::string& out, std::size_t a
   return out.size() - before;
 }
 
-Vocabulary::Vocabulary(Encoding encoding, std::string_view text) : encoding_(encoding) {
-  const std::size_t expected = tokens_of(encoding);
+Vocabulary::Vocabulary(Encoding encoding, std::string_view text, std::size_t expected) : encoding_(encoding) {
   slots_.resize(2 * expected);
   pairs_.assign(65'536, no_rank);
   bytes_.reserve(text.size() / 2);

@@ -60,7 +60,11 @@ class Vocabulary {
  public:
   /// `text`: a line for each token, its bytes in base64, a blank, its rank. Throws std::runtime_error when it is not the whole of
   /// that encoding's vocabulary.
-  Vocabulary(Encoding encoding, std::string_view text);
+  Vocabulary(Encoding encoding, std::string_view text) : Vocabulary(encoding, text, tokens_of(encoding)) {}
+  /// The same of a vocabulary of another size, for tests.
+  Vocabulary(Encoding encoding, std::string_view text, std::size_t expected);
+
+  static constexpr std::size_t tokens_of(Encoding encoding) { return encoding == Encoding::o200k_base ? 199'998 : 100'256; }
 
   Encoding encoding() const { return encoding_; }
   /// The rank of these bytes, no_rank when they are no token.

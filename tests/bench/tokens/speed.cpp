@@ -1,0 +1,50 @@
+// Counts each given file's text, twice, and prints the MB/s of the second time; then how long runs of one character take.
+#include "tokens/tokenizer.hpp"
+#include "tokens/vocabularies.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+int main(int argc, char** argv) {
+  using namespace batchd;
+  using Clock = std::chrono::steady_clock;
+  const auto milliseconds = [](Clock::time_point since) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+  };
+  if (argc < 3) return 2;
+  const Vocabularies vocabularies(argv[1], [](const std::string& problem) { std::fprintf(stderr, "%s\n", problem.c_str()); });
+  for (const Encoding encoding : {Encoding::o200k_base, Encoding::cl100k_base}) {
+    const auto loading = Clock::now();
+    const Vocabulary* vocabulary = vocabularies.get(encoding);
+    if (!vocabulary) return 1;
+    const char* const name = to_string(encoding).data();
+    std::printf("batchd %s load: %.0f ms, %.1f MB resident\n", name, milliseconds(loading),
+                static_cast<double>(vocabulary->resident()) / 1e6);
+    for (int i = 2; i < argc; ++i) {
+      std::ifstream in(argv[i], std::ios::binary);
+      std::ostringstream text;
+      text << in.rdbuf();
+      double best = 1e12;
+      Tokens tokens = 0;
+      for (int round = 0; round < 2; ++round) {
+        Tokenizer tokenizer(*vocabulary);
+        const auto start = Clock::now();
+        tokens = tokenizer.count(text.view());
+        best = std::min(best, milliseconds(start));
+      }
+      std::printf("batchd %s %s: %.1f MB/s (%lld tokens)\n", name, argv[i], static_cast<double>(text.view().size()) / 1e3 / best,
+                  static_cast<long long>(tokens));
+    }
+    for (const std::size_t megabytes : {1, 4}) {
+      for (const char c : {'a', ' ', '\n', '='}) {
+        Tokenizer tokenizer(*vocabulary);
+        const auto start = Clock::now();
+        const Tokens tokens = tokenizer.count(std::string(megabytes << 20, c) + "x");
+        std::printf("batchd %s %zu MB of '%s': %.0f ms (%lld tokens)\n", name, megabytes,
+                    c == '\n' ? "\\n" : std::string(1, c).c_str(), milliseconds(start), static_cast<long long>(tokens));
+      }
+    }
+  }
+}
