@@ -28,10 +28,10 @@ struct CountingPolicy {
 
 /// One object a file. A sample is stratified: bodies of one power of two of estimated tokens, of like density (tokens a byte) and
 /// with a like share of bytes beyond ASCII are a stratum, and one of every `one_in` of it is counted, at a place drawn anew for
-/// each dozen (from a fixed seed: the same bodies give the same answer). In each, counted tokens go to estimated tokens as they do
-/// in the sample (a ratio estimator, so that the estimate's own error cancels out); strata of fewer than eight counted bodies are
-/// taken together, and when even these are fewer, what is not counted stays as estimated. Bodies with images in them are always
-/// counted, for a picture's bytes tell nothing, and passing over them is quicker than estimating.
+/// each dozen (from a fixed seed: the same bodies give the same answer). In each, counted tokens go to estimated tokens as they
+/// do in the sample (a ratio estimator, so that the estimate's own error cancels out); strata of fewer than eight counted bodies
+/// are taken together, and when even these are fewer, what is not counted stays as estimated. Bodies with images in them are
+/// always counted, for a picture's bytes tell nothing, and passing over them is quicker than estimating.
 class TokenCounter {
  public:
   /// `vocabularies` may be null, else outlives it. `expected` is how many bytes will come, 0 when that is not known: then the

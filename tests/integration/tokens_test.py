@@ -5,8 +5,10 @@ deploy/fetch-vocabulary fetches (BATCHD_TEST_VOCABULARY names the folder) and ar
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -79,7 +81,8 @@ class Command(unittest.TestCase):
     def test_a_megabyte_without_a_break_takes_no_longer_than_one_with_breaks(self):
         # Quadratic would be hours.
         text = "".join(json.dumps({"text": c * 2_000_000}) + "\n" for c in ("a", " ", "\n", "漢", "1", "=", "\u0301"))
-        self.assertEqual([250_000, 666_667], [counts("-", stdin=text)[i] for i in (0, 4)])
+        found = counts("-", stdin=text)
+        self.assertEqual((250_000, 666_667), (found[0], found[4]))
 
     def test_what_is_missing_is_said(self):
         done = tokens("-", stdin='{"text":"a"}\n', vocabulary="none")
@@ -96,10 +99,22 @@ class Command(unittest.TestCase):
 
 class Fetching(unittest.TestCase):
     def test_without_npm_it_says_so_and_changes_nothing(self):
-        done = subprocess.run(["/bin/bash", ROOT / "deploy/fetch-vocabulary", "/nonexistent/place"], capture_output=True,
-                              env=environment(PATH="/nonexistent"))
-        self.assertNotEqual(0, done.returncode)
-        self.assertNotIn(b"No such file or directory: '/nonexistent/place'", done.stderr)
+        with tempfile.TemporaryDirectory() as place:
+            for tool in ("bash", "dirname", "sha256sum", "nproc", "awk"):
+                os.symlink(shutil.which(tool), f"{place}/{tool}")
+            done = subprocess.run(["/bin/bash", ROOT / "deploy/fetch-vocabulary", f"{place}/vocabulary"], capture_output=True,
+                                  env=environment(PATH=place))
+            self.assertEqual(1, done.returncode)
+            self.assertIn(b"npm is not here", done.stderr)
+            self.assertFalse(os.path.exists(f"{place}/vocabulary"))
+
+    @needs_vocabulary
+    def test_what_is_there_and_right_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as place:
+            for tool in ("bash", "dirname", "sha256sum"):
+                os.symlink(shutil.which(tool), f"{place}/{tool}")
+            done = subprocess.run(["/bin/bash", ROOT / "deploy/fetch-vocabulary", VOCABULARY], capture_output=True, env=environment(PATH=place))
+            self.assertEqual((0, b""), (done.returncode, done.stderr))
 
 
 class Reserved(Stack):

@@ -1,7 +1,9 @@
-// Counts each given file's text, twice, and prints the MB/s of the second time; then how long runs of one character take.
+// Counts each given file's text, in conversations of 4 KB, and prints the MB/s of the better of two rounds; then how long runs of
+// one character take.
 #include "tokens/tokenizer.hpp"
 #include "tokens/vocabularies.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -31,7 +33,13 @@ int main(int argc, char** argv) {
       for (int round = 0; round < 2; ++round) {
         Tokenizer tokenizer(*vocabulary);
         const auto start = Clock::now();
-        tokens = tokenizer.count(text.view());
+        tokens = 0;
+        for (std::string_view rest = text.view(); !rest.empty();) {
+          std::size_t cut = std::min<std::size_t>(rest.size(), 4096);
+          while (cut < rest.size() && (rest[cut] & 0xC0) == 0x80) ++cut;
+          tokens += tokenizer.count(rest.substr(0, cut));
+          rest.remove_prefix(cut);
+        }
         best = std::min(best, milliseconds(start));
       }
       std::printf("batchd %s %s: %.1f MB/s (%lld tokens)\n", name, argv[i], static_cast<double>(text.view().size()) / 1e3 / best,
