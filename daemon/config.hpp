@@ -82,6 +82,7 @@ struct DeploymentConfig {
   std::string provider;
   std::string model;
   Tokens enqueued_token_limit = 0;
+  Tokens dynamic_token_limit = 0;  ///< 0: none
 };
 
 struct PlannerConfig {

@@ -125,6 +125,10 @@ const std::vector<ConfigKey>& table() {
       {.section = "deployment[]", .name = "enqueued_token_limit", .type = ValueType::count, .example = "1B", .required = true, .least = 1,
        .help = "Its enqueued-token quota at the provider: batchd never enqueues more than that.",
        .field = FIELD(deployments.at(i).enqueued_token_limit)},
+      {.section = "deployment[]", .name = "dynamic_token_limit", .type = ValueType::count, .example = "1500M", .least = 1,
+       .help = "Where Azure's dynamic quota is on: batchd tries to enqueue up to this much, and takes refusals for it. Unset: never more than "
+               "`enqueued_token_limit`.",
+       .field = FIELD(deployments.at(i).dynamic_token_limit)},
 
       {.section = "planner", .name = "linger", .type = ValueType::duration, .fallback = "30s",
        .help = "How long a file may wait to fill up; `0s` sends at once what is there.",

@@ -86,6 +86,12 @@ struct Metrics::Impl {
   Family<Gauge>& reserved =
       all.gauge("batchd_tokens_reserved", "Enqueued tokens that the deployment's ledger holds for live batches.", "deployment");
   Family<Gauge>& limit = all.gauge("batchd_tokens_limit", "The deployment's enqueued-token limit as configured.", "deployment");
+  Family<Gauge>& believed = all.gauge("batchd_tokens_believed",
+                                      "Enqueued tokens that the deployment may hold as far as batchd has learnt: less than the "
+                                      "limit after refusals, or where others use it too.",
+                                      "deployment");
+  Family<Counter>& quota_refusals = all.counter(
+      "batchd_quota_refusals_total", "Batches that the provider refused for want of room in the deployment's quota.", "deployment");
   Family<Gauge>& lane_paused =
       all.gauge("batchd_lane_paused", "1 while submissions of the deployment are paused for this reason.", "deployment,reason");
   Family<Counter>& calls =
@@ -155,6 +161,10 @@ void Metrics::shard_planned(std::int64_t requests) {
   impl_->shard_requests.Observe(static_cast<double>(requests));
 }
 
+void Metrics::quota_refusal(std::string_view deployment) {
+  impl_->quota_refusals.Add({{"deployment", std::string(deployment)}}).Increment();
+}
+
 void Metrics::duplicate_batch() {
   impl_->duplicates.Increment();
 }
@@ -189,10 +199,12 @@ void Metrics::set_oldest_queued(std::chrono::duration<double> age) {
   impl_->oldest_queued.Set(age.count());
 }
 
-void Metrics::set_deployment(std::string_view deployment, Tokens reserved, Tokens limit) {
+void Metrics::set_deployment(std::string_view deployment, Tokens reserved, Tokens limit, Tokens believed) {
   const std::string name(deployment);
   impl_->reserved.Add({{"deployment", name}}).Set(static_cast<double>(reserved));
   impl_->limit.Add({{"deployment", name}}).Set(static_cast<double>(limit));
+  impl_->believed.Add({{"deployment", name}}).Set(static_cast<double>(believed));
+  impl_->quota_refusals.Add({{"deployment", name}});  // shown from the start
 }
 
 void Metrics::set_lane_paused(std::string_view deployment, std::string_view reason) {

@@ -39,6 +39,7 @@ class Metrics {
   /// Lines of output files that were not applied; kind: unknown | duplicate | corrupt.
   void output_lines_ignored(std::string_view kind, std::int64_t count);
   void shard_planned(std::int64_t requests);
+  void quota_refusal(std::string_view deployment);
   void duplicate_batch();
   void lease_lost();
   void database_error();
@@ -49,7 +50,7 @@ class Metrics {
   void set_requests(std::string_view state, std::int64_t count);
   void set_shards(std::string_view state, std::int64_t count);
   void set_oldest_queued(std::chrono::duration<double> age);
-  void set_deployment(std::string_view deployment, Tokens reserved, Tokens limit);
+  void set_deployment(std::string_view deployment, Tokens reserved, Tokens limit, Tokens believed);
   /// `reason` "" when the lane is not paused.
   void set_lane_paused(std::string_view deployment, std::string_view reason);
   void set_submissions_unknown(std::int64_t count);

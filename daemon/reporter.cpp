@@ -90,8 +90,8 @@ void Reporter::show(const StoreGauges& gauges) {
   }
   for (const DeploymentLoad& d : gauges.deployments) {
     snapshot_.deployments.push_back(
-        {d.name, d.provider, d.model, d.reserved, d.limit, d.staged, d.live, d.paused ? d.pause_reason : ""});
-    metrics_.set_deployment(d.name, d.reserved, d.limit);
+        {d.name, d.provider, d.model, d.reserved, d.limit, d.room.believed, d.staged, d.live, d.paused ? d.pause_reason : ""});
+    metrics_.set_deployment(d.name, d.reserved, d.limit, d.room.believed);
     metrics_.set_lane_paused(d.name, d.paused ? d.pause_reason : "");
   }
 }

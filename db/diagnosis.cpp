@@ -204,7 +204,7 @@ std::vector<DeploymentLine> Diagnosis::deployments() {
     std::vector<DeploymentLine> lines;
     for (const auto& row : tx.run(queries::deployment_lines)) {
       lines.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<bool>(), row[3].as<Tokens>(),
-                       row[4].as<Tokens>(), row[5].as<std::string>()});
+                       row[4].as<Tokens>(), row[5].as<std::string>(), row[6].as<Tokens>()});
     }
     return lines;
   });

@@ -52,7 +52,8 @@ struct DeploymentLine {
   bool configured = false;  ///< named by the newest configuration
   Tokens limit = 0;
   Tokens reserved = 0;
-  std::string pause;  ///< "" when submissions go on; `asked`, or why batchd itself paused it
+  std::string pause;    ///< "" when submissions go on; `asked`, or why batchd itself paused it
+  Tokens believed = 0;  ///< of the limit, what may be reserved as far as is known
 };
 
 struct WaitingLine {

@@ -1,4 +1,5 @@
 // Gauges and pages: from counters and live shards, never by counting requests.
+#include "db/pg_store_room.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -9,16 +10,19 @@ std::vector<DeploymentLoad> read_loads(Transaction& tx) {
   std::vector<DeploymentLoad> loads;
   for (const auto& row : tx.run(queries::deployment_loads)) {
     DeploymentLoad load;
-    load.name = row[0].as<std::string>();
-    load.provider = row[1].as<std::string>();
-    load.model = row[2].as<std::string>();
-    load.limit = row[3].as<Tokens>();
-    load.reserved = row[4].as<Tokens>();
-    load.staged = row[5].as<int>();
-    load.staged_tokens = row[6].as<Tokens>();
-    load.live = row[7].as<int>();
-    load.paused = row[8].as<bool>();
-    if (load.paused) load.pause_reason = row[9].as<std::string>();
+    load.name = row["name"].as<std::string>();
+    load.provider = row["provider"].as<std::string>();
+    load.model = row["model"].as<std::string>();
+    load.limit = row["enqueued_token_limit"].as<Tokens>();
+    load.reserved = row["reserved"].as<Tokens>();
+    load.staged = row["staged"].as<int>();
+    load.staged_tokens = row["staged_tokens"].as<Tokens>();
+    load.live = row["live"].as<int>();
+    load.paused = row["paused"].as<bool>();
+    if (load.paused) load.pause_reason = row["reason"].as<std::string>();
+    load.room = to_room(row);
+    load.leaving = row["leaving"].as<Tokens>();
+    load.largest_waiting = row["largest_waiting"].as<Tokens>();
     loads.push_back(std::move(load));
   }
   return loads;

@@ -90,6 +90,8 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
   const Tokens growth = after.reserved - before.reserved;
   if (was_found(before, after)) {
     tx.run(queries::reserve_enqueued, saved[0][0].as<std::string>(), growth);
+  } else if (before.state == ShardState::submitted && after.state == ShardState::finished) {
+    tx.run(queries::release_room, saved[0][0].as<std::string>(), -growth, after.id.value);
   } else if (growth != 0 &&
              tx.run(queries::move_reservation, saved[0][0].as<std::string>(), growth, after.id.value).affected_rows() == 0) {
     throw NoRoom{};

@@ -8,6 +8,7 @@
 #include "core/members.hpp"
 #include "core/outcome.hpp"
 #include "core/planning.hpp"
+#include "core/quota.hpp"
 #include "core/recognition.hpp"
 #include "core/refusal.hpp"
 #include "core/remote_names.hpp"
@@ -221,8 +222,10 @@ class Store {
   virtual Task<bool> retire(Term term, Milliseconds settled) = 0;
 
   // Shards --------------------------------------------------------------------------------------------------------------
-  /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, then age). A shard that this
-  /// very term holds but that is not in `busy` was dropped by a step that failed, and is free too.
+  /// Leases up to `most` due shards of a state that nobody alive holds, best first (priority, deadline, age). A shard that this
+  /// very term holds but that is not in `busy` was dropped by a step that failed, and is free too. An uploaded one that is
+  /// neither announced nor unwanted only when its deployment has room for it, and none that goes before it has been passed by
+  /// smaller ones for longer than a batch usually takes there.
   virtual Task<std::vector<Shard>> lease(Term term, ShardState state, int most, const std::vector<ShardId>& busy) = 0;
   /// Leases one given shard if it is free (or held by this very term) and in `state`, due or not.
   virtual Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) = 0;
@@ -285,6 +288,8 @@ class Store {
   /// way stays as it is; one that follows another soon lasts twice as long, up to `longest`. Nothing when the term is void.
   virtual Task<void> pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                                       Milliseconds longest) = 0;
+  /// Lets a deployment's row learn (core/quota.hpp). Nothing when the term is void or the deployment unknown.
+  virtual Task<std::optional<Learnt>> learn(Term term, std::string_view deployment, const RoomLesson& lesson) = 0;
   /// A provider's credential is another one now: lifts the pauses that its account's failures made, and makes due what waits
   /// there after a failure. Returns the deployments that had such failures. Without a term: the worst that it costs is a probe.
   virtual Task<std::vector<std::string>> retry_account(std::string_view provider) = 0;

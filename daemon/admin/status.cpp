@@ -37,6 +37,7 @@ boost::json::array deployments_json(const StatusSnapshot& status) {
                    {"model", deployment.model},
                    {"tokens_reserved", deployment.reserved},
                    {"tokens_limit", deployment.limit},
+                   {"tokens_believed", deployment.believed},
                    {"shards_staged", deployment.staged},
                    {"shards_live", deployment.live},
                    {"paused", deployment.paused.empty() ? boost::json::value() : boost::json::value(deployment.paused)}});

@@ -17,6 +17,7 @@ struct DeploymentView {
   std::string name, provider, model;
   Tokens reserved = 0;
   Tokens limit = 0;
+  Tokens believed = 0;      ///< of the limit, what may be held as far as is known
   std::int64_t staged = 0;  ///< shards planned or uploaded
   std::int64_t live = 0;    ///< shards submitted, or perhaps submitted
   std::string paused;       ///< the reason, "" when not paused

@@ -175,7 +175,9 @@ std::string deployments(const StatusSnapshot& status) {
     const std::array<Part, 1> parts{{{"run", d.reserved}}};
     out += "<tr><td>" + escaped(d.name) + (d.paused.empty() ? "" : " <span class=\"paused\">paused</span>") + "</td><td>" +
            escaped(d.provider) + "</td><td>" + escaped(d.model) + "</td><td>" + grouped(d.staged) + "</td><td>" +
-           grouped(d.live) + "</td><td>" + grouped(d.reserved) + "</td><td>" + grouped(d.limit) + "</td><td class=\"wide\">" +
+           grouped(d.live) + "</td><td>" + grouped(d.reserved) + "</td><td>" + grouped(d.limit) +
+           (d.believed == d.limit ? "" : " <span class=\"soft\">(believed " + grouped(d.believed) + ")</span>") +
+           "</td><td class=\"wide\">" +
            bar(parts, d.limit) + "</td></tr>";
   }
   return out + "</tbody></table></div>";

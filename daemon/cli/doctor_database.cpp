@@ -241,8 +241,10 @@ class Examiner {
 
   static Finding judge(const std::string& subject, const DeploymentConfig& config, const DeploymentLine& line) {
     const auto percent = line.limit > 0 ? line.reserved * 100 / line.limit : 0;
-    const std::string sentence =
+    std::string sentence =
         grouped(line.reserved) + " of " + grouped(line.limit) + " enqueued tokens reserved (" + std::to_string(percent) + " %)";
+    if (line.believed != line.limit)
+      sentence += "; after what the provider said, " + grouped(line.believed) + " are believed to be available";
     if (line.pause == "asked") {
       return warning(subject, sentence + "; paused by request", "`batchd resume`; `batchd pause --list` shows what is paused");
     }

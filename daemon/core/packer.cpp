@@ -10,19 +10,25 @@ namespace {
 
 /// The bytes a shard may have so that its estimated tokens stay within its share of the quota.
 Bytes bytes_within_quota(const PackTarget& target, const PackPolicy& policy) {
-  const double share = static_cast<double>(target.load.limit) / std::max(policy.shards_per_quota, 1);
+  const auto share = static_cast<double>(file_tokens(target.load.room.believed, policy));
   return std::max<Bytes>(1, static_cast<Bytes>(std::min(share / planned_tokens_per_byte, 1e15)));
+}
+
+/// Whether another full file is wanted there; one that is not full only where few wait.
+bool wants_more(const DeploymentLoad& load, const PackPolicy& policy) {
+  if (load.staged < policy.staged_files) return true;
+  return load.staged < policy.staged_most && load.staged_tokens < load.room.believed / std::max(policy.staged_fraction, 1);
 }
 
 /// The deployment that is least filled, among those that take this lane and still want shards.
 const PackTarget* emptiest(const std::vector<PackTarget>& targets, const Lane& lane, const PackPolicy& policy) {
   const PackTarget* best = nullptr;
   const auto fill = [](const PackTarget& t) {
-    return static_cast<double>(t.load.reserved + t.load.staged_tokens) / static_cast<double>(std::max<Tokens>(t.load.limit, 1));
+    return static_cast<double>(t.load.reserved + t.load.staged_tokens) / static_cast<double>(std::max<Tokens>(t.load.room.believed, 1));
   };
   for (const PackTarget& target : targets) {
     if (target.load.model != lane.model || !has_endpoint(target.endpoints, lane.endpoint)) continue;
-    if (target.load.paused || target.load.staged >= policy.staged_ahead) continue;
+    if (target.load.paused || !wants_more(target.load, policy)) continue;
     if (!best || fill(target) < fill(*best)) best = &target;
   }
   return best;
@@ -61,6 +67,12 @@ std::vector<LaneView> lanes_of(const std::vector<Flow>& flows) {
 
 }  // namespace
 
+Tokens file_tokens(Tokens believed, const PackPolicy& policy) {
+  const Tokens share = believed / std::max(policy.files_per_quota, 1);
+  const Tokens floor = std::min(believed / std::max(policy.fewest_files, 1), policy.small_file);
+  return std::max<Tokens>({share, floor, 1});
+}
+
 std::optional<PlanOrder> next_order(const std::vector<Flow>& flows, const std::vector<PackTarget>& targets,
                                     const PackPolicy& policy) {
   for (const LaneView& view : lanes_of(flows)) {
@@ -75,7 +87,8 @@ std::optional<PlanOrder> next_order(const std::vector<Flow>& flows, const std::v
     order.tokens_per_byte = planned_tokens_per_byte;
     const Bytes file_bytes = view.bytes + view.requests * order.bytes_per_request;
     const bool full = view.requests >= order.max_requests || file_bytes >= order.max_bytes;
-    if (!full && view.waiting < policy.linger) continue;
+    // While files wait for room, a trickle gains nothing by leaving the queue, where it finds company.
+    if (!full && (view.waiting < policy.linger || target->load.staged >= policy.staged_files)) continue;
     const std::size_t taken = std::min(view.flows.size(), policy.max_flows);
     for (std::size_t i = 0; i < taken; ++i) order.flows.push_back(view.flows[i]->id);
     return order;

@@ -21,10 +21,20 @@ struct PackTarget {
 
 struct PackPolicy {
   Milliseconds linger{30'000};
-  int staged_ahead = 4;          ///< shards kept ready per deployment beyond what is submitted
-  int shards_per_quota = 4;      ///< a file takes at most this fraction of a deployment's quota, so that freed room is soon used
+  // Freed room is soon used when files are small against the quota; a small quota, whose batches may end sooner than files are
+  // staged, is not cut into dust.
+  int files_per_quota = 24;      ///< a file takes at most this fraction of what is believed of a deployment's quota …
+  Tokens small_file = 20'000;    ///< … but up to so much in any case …
+  int fewest_files = 4;          ///< … as long as that is not more than this fraction
+  // Full files are kept ready beyond what is submitted, for when several batches end at once.
+  int staged_files = 4;          ///< so many in any case
+  int staged_fraction = 3;       ///< and up to this fraction of the believed quota
+  int staged_most = 12;          ///< but no more files than this
   std::size_t max_flows = 1000;  ///< flows that may share a shard
 };
+
+/// Tokens that a file may have where so much is believed of the quota.
+Tokens file_tokens(Tokens believed, const PackPolicy& policy);
 
 /// The next shard worth building, or nothing: every lane is empty, still lingering, or has no deployment with space.
 /// Flows go in order of priority, then deadline, then waiting time; flows of one lane may share a shard.

@@ -2,6 +2,7 @@
 // Values and pure functions; the store supplies the first and carries out the second.
 #pragma once
 
+#include "core/quota.hpp"
 #include "core/types.hpp"
 
 #include <cstdint>
@@ -17,6 +18,7 @@ struct DeploymentSettings {
   std::string provider;
   std::string model;
   Tokens enqueued_token_limit = 0;
+  Tokens dynamic_token_limit = 0;  ///< how far above that dynamic quota may be tried, 0: not at all
 };
 
 /// `/chat/completions` of `/v1/chat/completions`: producers may write either.
@@ -61,6 +63,11 @@ struct DeploymentLoad {
   int live = 0;  ///< shards with an open intent or submitted
   bool paused = false;
   std::string pause_reason;  ///< "" when not paused
+  Room room;                 ///< what is believed of its quota
+  Tokens leaving = 0;        ///< of batches that have ended and may still count
+  Tokens largest_waiting = 0;
+
+  RoomUse use() const { return {reserved, leaving, largest_waiting}; }
 };
 
 /// What the planner wants: the next requests of these flows, in this order, up to every limit.

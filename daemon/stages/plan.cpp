@@ -21,6 +21,7 @@ Task<int> PlanStage::run_once() {
   next_look_ = look_while_idle;
   if (!co_await context_.store.hold_role(context_.session.term(), "plan")) co_return 0;
   if (context_.clock.now() - hopeless_checked_ >= hopeless_interval) co_await settle_hopeless();
+  if (context_.clock.now() - rooms_probed_ >= std::min(settings_.probe_after / 2, hopeless_interval)) co_await probe_rooms();
 
   std::vector<Flow> flows = co_await context_.store.backlog();
   if (flows.empty()) co_return 0;
@@ -63,6 +64,16 @@ Task<void> PlanStage::settle_hopeless() {
   }
   // A full bite means that there may be more: look again at the next pass.
   if (expired + unroutable == 0) hopeless_checked_ = context_.clock.now();
+}
+
+Task<void> PlanStage::probe_rooms() {
+  rooms_probed_ = context_.clock.now();
+  const std::vector<DeploymentLoad> loads = co_await context_.store.deployments();
+  const RoomLesson lesson = RoomQuiet{settings_.probe_after};
+  for (const DeploymentLoad& load : loads) {
+    if (wants_quiet(load.room, load.use(), settings_.probe_after))
+      co_await learn(context_.session.term(), load.name, lesson);
+  }
 }
 
 Offer PlanStage::offer_of(const DeploymentLoad& load) const {

@@ -11,6 +11,7 @@ namespace batchd {
 struct PlanSettings {
   PackPolicy policy;
   Milliseconds unroutable_after{0};
+  Milliseconds probe_after{60'000};  ///< a quota that was refused is tried for more after so long without a refusal
 };
 
 class PlanStage final : public Stage {
@@ -26,6 +27,8 @@ class PlanStage final : public Stage {
   Milliseconds pause() const override { return next_look_; }
 
   Task<void> settle_hopeless();
+  /// Lets time without refusals count, for every deployment where that changes what is believed of its quota.
+  Task<void> probe_rooms();
   /// What a deployment takes. One that only other replicas know may take any endpoint.
   Offer offer_of(const DeploymentLoad& load) const;
   std::vector<PackTarget> targets(const std::vector<DeploymentLoad>& loads, const std::string& endpoint) const;
@@ -34,6 +37,7 @@ class PlanStage final : public Stage {
   PlanSettings settings_;
   Milliseconds next_look_{1000};
   Clock::TimePoint hopeless_checked_{};
+  Clock::TimePoint rooms_probed_{};
   std::map<FlowId, Clock::TimePoint> returned_since_;  // first pass at which a flow had returned requests due
 };
 

@@ -115,6 +115,7 @@ Task<void> PollStage::finish(Term term, ShardId id, const Batch& batch) {
                                         {"code", reason.code},
                                         {"message", reason.message},
                                         {"retry_in_ms", later.count()}});
+    if (fault == Fault::quota) co_await learn_from_refusal(shard, reason.message);
     const ShardEvent event = NotRun{later, error};
     co_await advance(shard, event);
     co_return;

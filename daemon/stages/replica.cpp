@@ -32,6 +32,7 @@ PlanSettings plan_settings(const Config& config) {
   PlanSettings settings;
   settings.policy.linger = config.planner.linger;
   settings.unroutable_after = config.planner.unroutable_after;
+  settings.probe_after = 6 * config.retry.base_delay;
   return settings;
 }
 
@@ -115,7 +116,7 @@ Task<bool> Replica::enter() {
 Task<bool> Replica::publish(Term term) {
   std::vector<DeploymentSettings> deployments;
   for (const DeploymentConfig& d : config_.deployments)
-    deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit});
+    deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit, d.dynamic_token_limit});
   co_return co_await ports_.store.publish(term, deployments);
 }
 

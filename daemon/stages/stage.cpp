@@ -163,6 +163,29 @@ Task<void> Stage::postpone(Shard& shard, Milliseconds later) {
   note_due(next);
 }
 
+Task<void> Stage::learn(Term term, const std::string& deployment, const RoomLesson& lesson) {
+  const auto learnt = co_await context_.store.learn(term, deployment, lesson);
+  if (!learnt) co_return;
+  const Room& before = learnt->before;
+  const Room& after = learnt->after;
+  if (after.release_lag > Milliseconds{0}) context_.room_comes_late = true;
+  if (after.believed == before.believed && after.release_lag == before.release_lag && after.told == before.told) co_return;
+  context_.log.info("room.believed", {{"deployment", deployment},
+                                      {"tokens", after.believed},
+                                      {"before", before.believed},
+                                      {"limit", after.limit},
+                                      {"told", after.told.value_or(0)},
+                                      {"release_lag_ms", after.release_lag.count()},
+                                      {"refusals", after.refusals}});
+  if (after.believed > before.believed) context_.bells.submit.notify();
+}
+
+Task<void> Stage::learn_from_refusal(const Shard& shard, std::string_view message) {
+  context_.metrics.quota_refusal(shard.deployment);
+  const RoomLesson lesson = RoomRefused{shard.reserved, limit_in_text(message)};
+  co_await learn(shard.lease, shard.deployment, lesson);
+}
+
 Task<void> Stage::pause_lane(const Shard& shard, const ProviderError& error, std::string_view reason) {
   const Milliseconds probe_in = retry_delay(shard, error);
   co_await context_.store.pause_deployment(shard.lease, shard.deployment, reason, probe_in, context_.backoff.max);

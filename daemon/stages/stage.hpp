@@ -80,6 +80,9 @@ struct StageContext {
   /// By which tokens are counted; null where they are only estimated.
   const Vocabularies* vocabularies = nullptr;
 
+  /// Somewhere tokens of ended batches go on counting for a while: room comes free when no bell rings.
+  bool room_comes_late = false;
+
   /// An upload's answer was lost, or a file did not go when it was told to.
   void suspect_orphans(const std::string& provider) {
     suspected.insert(provider);
@@ -126,6 +129,10 @@ class Stage {
   Task<void> delay(Shard& shard, std::string_view step, const ProviderError& error);
   /// Same state, same count of failures, later: nothing is wrong, it is only not yet time.
   Task<void> postpone(Shard& shard, Milliseconds later);
+  /// Lets the deployment's ledger learn, and shows and tells what is believed otherwise from now on.
+  Task<void> learn(Term term, const std::string& deployment, const RoomLesson& lesson);
+  /// The provider had no room for a shard whose reservation still stands.
+  Task<void> learn_from_refusal(const Shard& shard, std::string_view message);
   /// Stops new submissions of the shard's deployment because nothing can work there until someone acts; `reason` is `account`,
   /// or `refused` when the provider takes none of our files. Probes come after the backoff's delays.
   Task<void> pause_lane(const Shard& shard, const ProviderError& error, std::string_view reason);

@@ -14,6 +14,8 @@ namespace {
 constexpr int most_invisible = 8;
 constexpr int soon_visible = 3;
 constexpr int looks_before_fence = 2;
+/// What headers say of other users is written down at most so often for each deployment.
+constexpr Milliseconds heed_again{30'000};
 
 enum class Match {
   none,
@@ -37,6 +39,10 @@ Match match(const Batch& batch, const Shard& shard, const std::map<std::string, 
 }
 
 }  // namespace
+
+Milliseconds SubmitStage::pause() const {
+  return context_.room_comes_late ? settings_.room_interval : Stage::pause();
+}
 
 Task<int> SubmitStage::run_once() {
   return lease_and_step(ShardState::uploaded);
@@ -126,10 +132,20 @@ Task<void> SubmitStage::post(Shard& shard, Provider& provider) {
   const auto created = co_await provider.create_batch(order);
   if (created.has_value()) {
     const ShardEvent event = Created{created->batch};
-    co_await advance(shard, event);
+    if (co_await advance(shard, event) == SaveResult::saved) co_await heed(shard, created->quota);
   } else {
     co_await refused(shard, created.error());
   }
+}
+
+Task<void> SubmitStage::heed(const Shard& shard, const QuotaHint& hint) {
+  if (!hint.maximum && !hint.enqueued) co_return;
+  const auto now = context_.clock.now();
+  const auto known = heeded_.find(shard.deployment);
+  if (known != heeded_.end() && known->second.maximum == hint.maximum && now - known->second.at < heed_again) co_return;
+  heeded_[shard.deployment] = {hint.maximum, now};
+  const RoomLesson lesson = RoomTold{hint.enqueued, hint.maximum};
+  co_await learn(shard.lease, shard.deployment, lesson);
 }
 
 Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
@@ -160,6 +176,7 @@ Task<void> SubmitStage::refused(Shard& shard, const ProviderError& error) {
                                                {"code", error.code},
                                                {"message", error.message},
                                                {"retry_in_ms", later.count()}});
+      if (error.kind == ErrorKind::quota) co_await learn_from_refusal(shard, error.message);
       const ShardEvent event = NotCreated{error, later};
       const SaveResult recorded = co_await advance(shard, event, lost);
       if (lost && recorded == SaveResult::saved) co_await file_lost(shard);

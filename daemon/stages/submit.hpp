@@ -22,6 +22,9 @@ class SubmitStage final : public Stage {
  private:
   Task<int> run_once() override;
   Task<void> step(Shard shard) override;
+  Milliseconds pause() const override;
+  /// What the provider says of the quota when it accepts a batch; the same again only now and then.
+  Task<void> heed(const Shard& shard, const QuotaHint& hint);
   /// False when the shard has been dealt with because its file is not usable now.
   Task<bool> file_is_ready(Shard& shard, Provider& provider);
   /// Whether the provider's list has been compared with the books.
@@ -38,7 +41,13 @@ class SubmitStage final : public Stage {
   /// got.
   Task<std::optional<Batch>> not_taken(const Shard& shard, const std::vector<Batch>& batches);
 
+  struct Heeded {
+    std::optional<Tokens> maximum;
+    Clock::TimePoint at{};
+  };
+
   SubmitSettings settings_;
+  std::map<std::string, Heeded> heeded_;  // by deployment
 };
 
 }  // namespace batchd

@@ -94,7 +94,8 @@ FROM batchd.replica ORDER BY heartbeat_at DESC LIMIT 1000;
 -- Deployments with what they hold and why they submit nothing.
 SELECT d.name, d.provider, d.configured, d.enqueued_token_limit, d.reserved,
        CASE WHEN EXISTS (SELECT FROM batchd.pause w WHERE w.scope IN ('all', 'deployment:' || d.name)) THEN 'asked'
-            WHEN d.paused_until > clock_timestamp() THEN coalesce(d.pause_reason, 'unknown') ELSE '' END
+            WHEN d.paused_until > clock_timestamp() THEN coalesce(d.pause_reason, 'unknown') ELSE '' END,
+       coalesce(d.room_believed, d.enqueued_token_limit)
 FROM batchd.deployment d ORDER BY d.name;
 
 -- name: known_files

@@ -23,15 +23,24 @@ LIMIT 10000;
 
 -- name: deployment_loads
 -- Configured deployments with what is reserved, staged and live there: touches live shards only.
-SELECT d.name, d.provider, d.model, d.enqueued_token_limit, d.reserved, coalesce(s.staged, 0), coalesce(s.staged_tokens, 0),
-       coalesce(s.live, 0), p.asked OR coalesce(d.paused_until > clock_timestamp(), false) OR NOT p.trusted AS paused,
-       CASE WHEN p.asked THEN 'asked' WHEN p.trusted OR d.paused_until > clock_timestamp() THEN coalesce(d.pause_reason, '') ELSE 'unmatched' END
+SELECT d.name, d.provider, d.model, d.enqueued_token_limit, d.reserved, coalesce(s.staged, 0) AS staged,
+       coalesce(s.staged_tokens, 0) AS staged_tokens, coalesce(s.live, 0) AS live, p.asked OR coalesce(d.paused_until > clock_timestamp(), false) OR NOT p.trusted AS paused,
+       CASE WHEN p.asked THEN 'asked' WHEN p.trusted OR d.paused_until > clock_timestamp() THEN coalesce(d.pause_reason, '') ELSE 'unmatched' END AS reason,
+       d.dynamic_token_limit, coalesce(d.room_believed, d.enqueued_token_limit) AS believed, d.room_told,
+       coalesce(CASE WHEN d.room_told_at <= clock_timestamp() THEN 1000 * extract(epoch FROM clock_timestamp() - d.room_told_at) END,
+                86400000)::bigint AS told_age,
+       coalesce(CASE WHEN d.room_settled_at <= clock_timestamp() THEN 1000 * extract(epoch FROM clock_timestamp() - d.room_settled_at) END,
+                86400000)::bigint AS settled_for,
+       d.room_strikes, d.room_refusals, d.release_lag_ms, d.lag_blamed,
+       (1000 * extract(epoch FROM clock_timestamp() - d.ended_at))::bigint AS since_end, batchd.leaving(d) AS leaving,
+       coalesce(s.largest_waiting, 0) AS largest_waiting
 FROM batchd.deployment d
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM batchd.pause w WHERE w.scope IN ('all', 'deployment:' || d.name)) AS asked,
                            batchd.is_trusted(d.provider) AS trusted) p
 LEFT JOIN (SELECT deployment,
                   count(*) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged,
                   sum(tokens) FILTER (WHERE state <> 'submitted' AND intent_at IS NULL) AS staged_tokens,
+                  max(tokens) FILTER (WHERE state = 'uploaded' AND intent_at IS NULL) AS largest_waiting,
                   count(*) FILTER (WHERE state = 'submitted' OR intent_at IS NOT NULL) AS live
            FROM batchd.shard WHERE state <> 'closed' AND state IN ('planned', 'uploaded', 'submitted') GROUP BY deployment) s
        ON s.deployment = d.name

@@ -54,11 +54,17 @@ SELECT coalesce(max(d.generation), 0) + 1 FROM pg_advisory_xact_lock(hashtext('b
 HAVING EXISTS (SELECT FROM batchd.replica p WHERE p.term = $1::bigint);
 
 -- name: publish_deployment
--- Makes a deployment part of the newest configuration; what it has reserved and why it is paused stay.
-INSERT INTO batchd.deployment (name, provider, model, enqueued_token_limit, generation, configured)
-VALUES ($1, $2, $3, $4::bigint, $5::bigint, true)
+-- Makes a deployment part of the newest configuration; what it has reserved and why it is paused stay, and what was learnt of its quota
+-- unless that is configured otherwise now.
+INSERT INTO batchd.deployment AS d (name, provider, model, enqueued_token_limit, dynamic_token_limit, generation, configured)
+VALUES ($1, $2, $3, $4::bigint, $6::bigint, $5::bigint, true)
 ON CONFLICT (name) DO UPDATE SET provider = excluded.provider, model = excluded.model,
-  enqueued_token_limit = excluded.enqueued_token_limit, generation = excluded.generation, configured = true;
+  enqueued_token_limit = excluded.enqueued_token_limit, dynamic_token_limit = excluded.dynamic_token_limit,
+  generation = excluded.generation, configured = true,
+  room_believed = CASE WHEN (d.enqueued_token_limit, d.dynamic_token_limit) = (excluded.enqueued_token_limit, excluded.dynamic_token_limit)
+                       THEN d.room_believed END,
+  room_told = CASE WHEN (d.enqueued_token_limit, d.dynamic_token_limit) = (excluded.enqueued_token_limit, excluded.dynamic_token_limit)
+                   THEN d.room_told END;
 
 -- name: retire_deployments
 -- Deployments that the newest configuration does not name: nothing new goes there, what is there is finished.

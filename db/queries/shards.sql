@@ -2,7 +2,8 @@
 
 -- name: lease_shards
 -- Leases due shards of a state that nobody alive holds (or this term), best first, to a living term; none that this process is busy
--- with, be it under an earlier term, and none in a database that is visibly a copy: what its shards name belongs to the original.
+-- with, be it under an earlier term, and none in a database that is visibly a copy: what its shards name belongs to the original. What is
+-- uploaded waits for room, in its place in line, unless it is to be given up or was announced.
 WITH best AS (
   SELECT s.id FROM batchd.shard s
   WHERE s.state = $2 AND s.state <> 'closed' AND s.due_at <= clock_timestamp()
@@ -10,6 +11,7 @@ WITH best AS (
     AND (s.owner IS NULL OR s.owner = $1::bigint
          OR NOT EXISTS (SELECT FROM batchd.replica o WHERE o.term = s.owner))
     AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $1::bigint) AND NOT batchd.has_moved()
+    AND (s.state <> 'uploaded' OR s.intent_at IS NOT NULL OR batchd.gets_room(s) OR batchd.is_unwanted(s))
   ORDER BY s.priority DESC, s.deadline, s.id LIMIT $3::int FOR NO KEY UPDATE SKIP LOCKED
 ), leased AS (
   UPDATE batchd.shard s SET owner = $1::bigint FROM best WHERE s.id = best.id
@@ -68,16 +70,65 @@ WHERE s.id = $1::bigint AND s.owner = $2::bigint AND s.state = $3 AND s.attempt 
 RETURNING s.deployment, s.requests;
 
 -- name: move_reservation
--- Moves a deployment's ledger; growth only into room that is there, and not while the deployment, everything, or a job with
--- requests in the shard is paused, the deployment is no longer configured, its provider's list has not been compared with the books,
--- or this database is visibly a copy of another.
-UPDATE batchd.deployment d SET reserved = reserved + $2::bigint
-WHERE d.name = $1 AND ($2::bigint <= 0 OR (reserved + $2::bigint <= enqueued_token_limit AND configured AND NOT batchd.has_moved()
-  AND batchd.is_trusted(d.provider)
-  AND NOT coalesce(paused_until > clock_timestamp(), false)
-  AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope IN ('all', 'deployment:' || d.name))
-  AND NOT EXISTS (SELECT FROM batchd.pause p JOIN batchd.flow f ON p.scope = 'job:' || f.job
-                  JOIN batchd.shard_member m ON m.flow = f.flow WHERE m.shard_id = $3::bigint)));
+-- Moves a deployment's ledger; growth only into room that is believed to be there, and not while the deployment, everything, or a job
+-- with requests in the shard is paused, the deployment is no longer configured, its provider's list has not been compared with the books,
+-- or this database is visibly a copy of another. Larger files that go before the shard and find no room have been passed.
+WITH moved AS (
+  UPDATE batchd.deployment d SET reserved = reserved + $2::bigint
+  WHERE d.name = $1 AND ($2::bigint <= 0 OR (batchd.has_room(d, $2::bigint) AND configured AND NOT batchd.has_moved()
+    AND batchd.is_trusted(d.provider)
+    AND NOT coalesce(paused_until > clock_timestamp(), false)
+    AND NOT EXISTS (SELECT FROM batchd.pause p WHERE p.scope IN ('all', 'deployment:' || d.name))
+    AND NOT EXISTS (SELECT FROM batchd.pause p JOIN batchd.flow f ON p.scope = 'job:' || f.job
+                    JOIN batchd.shard_member m ON m.flow = f.flow WHERE m.shard_id = $3::bigint)))
+  RETURNING d.name, d
+), passed AS (
+  UPDATE batchd.shard SET passed_at = clock_timestamp()
+  WHERE id IN (SELECT e.id FROM moved, batchd.shard s, batchd.shard e
+               WHERE $2::bigint > 0 AND s.id = $3::bigint
+                 AND e.state = 'uploaded' AND e.state <> 'closed' AND e.deployment = moved.name AND e.intent_at IS NULL
+                 AND e.passed_at IS NULL AND e.due_at <= clock_timestamp()
+                 AND (-e.priority, coalesce(e.deadline, 'infinity'), e.id) < (-s.priority, coalesce(s.deadline, 'infinity'), s.id)
+                 AND NOT batchd.has_room(moved.d, e.tokens)
+               FOR NO KEY UPDATE OF e SKIP LOCKED)
+)
+SELECT FROM moved;
+
+-- name: release_room
+-- A batch has ended: what it held leaves the ledger, and counts on for as long as the provider takes to notice.
+UPDATE batchd.deployment d SET reserved = d.reserved - $2::bigint, ended_at = clock_timestamp(),
+  turnaround_ms = coalesce(d.turnaround_ms + (t.latest - d.turnaround_ms) / 8, t.latest),
+  (leaving_tokens, leaving_until) = (
+    SELECT coalesce(array_agg(l.tokens), '{}'), coalesce(array_agg(l.until), '{}')
+    FROM (SELECT k.tokens, k.until FROM unnest(d.leaving_tokens, d.leaving_until) AS k (tokens, until) WHERE k.until > clock_timestamp()
+          UNION ALL
+          SELECT $2::bigint, clock_timestamp() + d.release_lag_ms * interval '1 ms' WHERE d.release_lag_ms > 0) l)
+FROM (SELECT greatest(1000 * extract(epoch FROM clock_timestamp() - s.submitted_at), 0)::bigint AS latest
+      FROM batchd.shard s WHERE s.id = $3::bigint) t
+WHERE d.name = $1;
+
+-- name: room_to_learn
+-- What is believed of a deployment's quota, locked; no row when the term is void.
+SELECT d.enqueued_token_limit, d.dynamic_token_limit, coalesce(d.room_believed, d.enqueued_token_limit) AS believed, d.room_told,
+       coalesce(CASE WHEN d.room_told_at <= clock_timestamp() THEN 1000 * extract(epoch FROM clock_timestamp() - d.room_told_at) END,
+                86400000)::bigint AS told_age,
+       coalesce(CASE WHEN d.room_settled_at <= clock_timestamp() THEN 1000 * extract(epoch FROM clock_timestamp() - d.room_settled_at) END,
+                86400000)::bigint AS settled_for,
+       d.room_strikes, d.room_refusals, d.release_lag_ms, d.lag_blamed,
+       (1000 * extract(epoch FROM clock_timestamp() - d.ended_at))::bigint AS since_end,
+       d.reserved, batchd.leaving(d) AS leaving,
+       coalesce((SELECT max(w.tokens) FROM batchd.shard w WHERE w.state = 'uploaded' AND w.state <> 'closed' AND w.deployment = d.name
+                   AND w.intent_at IS NULL), 0) AS largest_waiting
+FROM batchd.deployment d
+WHERE d.name = $1 AND EXISTS (SELECT FROM batchd.replica me WHERE me.term = $2::bigint) FOR NO KEY UPDATE OF d;
+
+-- name: save_room
+-- What was learnt. `$4`: the provider named its limit just now; `$5`: something else is believed than before.
+UPDATE batchd.deployment SET room_believed = nullif($2::bigint, enqueued_token_limit), room_told = nullif($3::bigint, 0),
+  room_told_at = CASE WHEN $4::boolean THEN clock_timestamp() ELSE room_told_at END,
+  room_settled_at = CASE WHEN $5::boolean THEN clock_timestamp() ELSE room_settled_at END,
+  room_strikes = $6::int, room_refusals = $7::bigint, release_lag_ms = $8::bigint, lag_blamed = $9::boolean
+WHERE name = $1;
 
 -- name: hurry_refused_for_room
 -- A batch has ended, and its tokens are free: what its deployment refused for want of room is due. What somebody works on is passed over.

@@ -124,6 +124,8 @@ std::string tell(Side&, const Flow& f) {
 std::string tell(Side&, const DeploymentLoad& d) {
   Words w;
   w("name", d.name)("provider", d.provider)("model", d.model)("limit", d.limit)("reserved", d.reserved)("staged", d.staged);
+  w("believed", d.room.believed)("told", d.room.told.value_or(0))("strikes", d.room.strikes)("refusals", d.room.refusals);
+  w("leaving", d.leaving)("largest", d.largest_waiting)("lag_blamed", d.room.lag_blamed)("ended", d.room.since_end.has_value());
   return w("tokens", d.staged_tokens)("live", d.live)("paused", d.paused).text("reason", d.pause_reason).str();
 }
 

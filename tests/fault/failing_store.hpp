@@ -68,6 +68,10 @@ class FailingStore : public Store {
   Task<std::vector<Stray>> open_strays(std::string_view provider) override { return store_.open_strays(provider); }
   Task<std::vector<Stray>> strays_of(ShardId shard) override { return store_.strays_of(shard); }
 
+  Task<std::optional<Learnt>> learn(Term term, std::string_view deployment, const RoomLesson& lesson) override {
+    return store_.learn(term, deployment, lesson);  // a lesson that is not learnt costs nothing but another one
+  }
+
   // No workload makes duplicates or loses commits: tests/integration/duplicates_test.py and lost_commits_test.py do, without
   // failpoints.
   Task<bool> record_stray(std::string_view provider, StrayKind kind, const Stray& stray) override {

@@ -28,7 +28,7 @@ auto* find_stray(Strays& strays, std::string_view provider, const BatchId& batch
 }
 
 template <class Id>
-void learn(std::optional<Id>& known, const std::optional<Id>& told) {
+void note_file(std::optional<Id>& known, const std::optional<Id>& told) {
   if (told && !told->value.empty()) known = told;
 }
 
@@ -192,9 +192,9 @@ Stray FakeDatabase::shown(const StrayRow& row, Instant now) const {
   stray.shard = row.stray.shard;
   stray.attempt = row.stray.attempt;
   stray.status = row.stray.status;
-  learn(stray.input_file, row.stray.input_file);
-  learn(stray.output_file, row.stray.output_file);
-  learn(stray.error_file, row.stray.error_file);
+  note_file(stray.input_file, row.stray.input_file);
+  note_file(stray.output_file, row.stray.output_file);
+  note_file(stray.error_file, row.stray.error_file);
   stray.over = row.over_at.has_value();
   stray.used = row.used_at.has_value();
   stray.age = to_milliseconds(now - row.found_at);
@@ -229,8 +229,8 @@ void FakeDatabase::update_stray(std::string_view provider, const Stray& stray, b
   if (row == nullptr) return;
   const Instant now = server_->clock();
   row->stray.status = stray.status;
-  learn(row->stray.output_file, stray.output_file);
-  learn(row->stray.error_file, stray.error_file);
+  note_file(row->stray.output_file, stray.output_file);
+  note_file(row->stray.error_file, stray.error_file);
   first_time(row->over_at, stray.over, now);
   if (stray.used && !row->used_at && server_->on_stray_used) server_->on_stray_used(stray.batch);
   first_time(row->used_at, stray.used, now);

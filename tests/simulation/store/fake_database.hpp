@@ -160,6 +160,7 @@ class FakeDatabase {
   void skip_shards(ShardId through);
   void pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                         Milliseconds longest);
+  std::optional<Learnt> learn(Term term, std::string_view deployment, const RoomLesson& lesson);
   std::vector<std::string> retry_account(std::string_view provider);
 
   void suspect_orphans(std::string_view provider);
@@ -277,6 +278,13 @@ class FakeDatabase {
   bool accepts(const DeploymentRow& deployment, Tokens growth, const ShardRow& row) const;
   void check_shard(const Shard& shard) const;
   void hurry_refused_for_room(const std::string& deployment);
+  Room room_of(const DeploymentRow& deployment) const;
+  RoomUse use_of(const DeploymentRow& deployment) const;
+  /// The shard is to be submitted now: there is room, and none before it has been passed for too long.
+  bool gets_room(const ShardRow& row) const;
+  void release_room(DeploymentRow& deployment, const ShardRow& row, Tokens tokens) const;
+  /// Larger files that go before this one and find no room.
+  void note_passed(const DeploymentRow& deployment, const ShardRow& row);
   void give_room_back(ShardRow& row);
   ShardRow* lock_settling(ShardId shard, Term term);
   bool is_expected(const ShardRow& row, Term term, const Shard& before) const;

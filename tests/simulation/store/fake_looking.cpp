@@ -36,6 +36,10 @@ std::vector<DeploymentLoad> FakeDatabase::deployments() const {
     load.model = row.model;
     load.limit = row.limit;
     load.reserved = row.reserved;
+    load.room = room_of(row);
+    const RoomUse use = use_of(row);
+    load.leaving = use.leaving;
+    load.largest_waiting = use.largest_waiting;
     for (const ShardRow& shard : live_) {
       const Shard& s = shard.shard;
       if (s.deployment != row.name) continue;

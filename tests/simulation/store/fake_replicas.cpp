@@ -58,7 +58,12 @@ bool FakeDatabase::publish(Term term, const std::vector<DeploymentSettings>& dep
     }
     row->provider = settings.provider;
     row->model = settings.model;
+    if (row->limit != settings.enqueued_token_limit || row->dynamic_limit != settings.dynamic_token_limit) {
+      row->believed.reset();
+      row->told.reset();
+    }
     row->limit = settings.enqueued_token_limit;
+    row->dynamic_limit = settings.dynamic_token_limit;
     row->generation = generation;
     row->configured = true;
   }

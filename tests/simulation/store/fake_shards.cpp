@@ -6,18 +6,18 @@
 #include <tuple>
 
 namespace batchd::simulation {
-namespace {
 
-constexpr Instant ceiling_lasts = std::chrono::minutes{10};
-constexpr std::size_t hurried_most = 50;
-
-/// ORDER BY priority DESC, deadline, id; NULL comes last.
 bool is_leased_before(const ShardRow* a, const ShardRow* b) {
   const auto key = [](const ShardRow& row) {
     return std::tuple(-std::int64_t{row.shard.priority}, row.deadline.value_or(infinity), row.shard.id);
   };
   return key(*a) < key(*b);
 }
+
+namespace {
+
+constexpr Instant ceiling_lasts = std::chrono::minutes{10};
+constexpr std::size_t hurried_most = 50;
 
 bool says_accepted(BatchStatus status) {
   return status == BatchStatus::in_progress || status == BatchStatus::finalizing;
@@ -49,7 +49,7 @@ bool FakeDatabase::is_unwanted(const ShardRow& row) const {
   if (std::any_of(wishes_.begin(), wishes_.end(), is_unplaced) && wishes_in(row) > 0) return true;
   const DeploymentRow* const deployment = find_deployment(shard.deployment);
   if (shard.state == ShardState::uploaded && deployment != nullptr && deployment->configured &&
-      shard.tokens > deployment->limit) {
+      is_too_large(room_of(*deployment), shard.requests, shard.tokens)) {
     return true;
   }
   if (pauses_.empty()) return false;
@@ -91,7 +91,9 @@ std::vector<Shard> FakeDatabase::lease(Term term, ShardState state, int most, co
   std::vector<ShardRow*> best;
   for (ShardRow& row : live_) {
     if (row.shard.state != state || row.due_at > now || !is_free(row.owner, term) || server_->is_locked(row.shard.id)) continue;
-    if (std::find(busy.begin(), busy.end(), row.shard.id) == busy.end()) best.push_back(&row);
+    if (std::find(busy.begin(), busy.end(), row.shard.id) != busy.end()) continue;
+    const bool waits_for_room = state == ShardState::uploaded && !row.shard.intent && !gets_room(row);
+    if (!waits_for_room || is_unwanted(row)) best.push_back(&row);
   }
   std::sort(best.begin(), best.end(), is_leased_before);
   if (best.size() > static_cast<std::size_t>(most)) best.resize(static_cast<std::size_t>(most));
@@ -125,7 +127,7 @@ void FakeDatabase::check_shard(const Shard& s) const {
 
 bool FakeDatabase::accepts(const DeploymentRow& deployment, Tokens growth, const ShardRow& row) const {
   if (growth <= 0) return true;
-  if (deployment.reserved + growth > deployment.limit && !without(Mutant::guarded_reservation)) return false;
+  if (!has_room(room_of(deployment), use_of(deployment), growth) && !without(Mutant::guarded_reservation)) return false;
   if (!deployment.configured || has_moved() || !takes_work(deployment.provider)) return false;
   if (deployment.paused_until && *deployment.paused_until > server_->clock()) return false;
   if (pauses_.empty()) return true;
@@ -156,6 +158,7 @@ void FakeDatabase::write(ShardRow& row, const Shard& after, bool keep_lease) {
   if (!keep_lease || after.state == ShardState::closed) row.owner.reset();
   if (!same_state) {
     row.state_at = now;
+    if (after.state == ShardState::submitted) row.submitted_at = now;
     if (after.state == ShardState::finished) row.finished_at = now;
     if (after.state == ShardState::closed) row.closed_at = now;
   }
@@ -226,7 +229,11 @@ Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, boo
   count_beat();
   write(*row, after, keep_lease);
   keep_books(before, after);
-  if (deployment != nullptr) deployment->reserved += growth;
+  if (deployment != nullptr) {
+    deployment->reserved += growth;
+    if (growth > 0 && !was_found(before, after)) note_passed(*deployment, *row);
+    if (before.state == ShardState::submitted && after.state == ShardState::finished) release_room(*deployment, *row, -growth);
+  }
   if (after.intent && after.looks > 0 && without(Mutant::room_while_unknown)) give_room_back(*row);
   if (before.state == ShardState::submitted && after.state == ShardState::finished) hurry_refused_for_room(row->shard.deployment);
   if (merges) {

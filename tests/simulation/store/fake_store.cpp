@@ -121,6 +121,11 @@ Task<void> FakeStore::pause_deployment(Term term, std::string_view deployment, s
                                    longest](FakeDatabase& db) { db.pause_deployment(term, name, why, duration, longest); });
 }
 
+Task<std::optional<Learnt>> FakeStore::learn(Term term, std::string_view deployment, const RoomLesson& lesson) {
+  return call("learn",
+              [term, name = std::string(deployment), lesson](FakeDatabase& db) { return db.learn(term, name, lesson); });
+}
+
 Task<std::vector<std::string>> FakeStore::retry_account(std::string_view provider) {
   return call("retry_account", [name = std::string(provider)](FakeDatabase& db) { return db.retry_account(name); });
 }

@@ -66,6 +66,7 @@ class FakeStore final : public Store {
   Task<void> skip_shards(ShardId through) override;
   Task<void> pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,
                               Milliseconds longest) override;
+  Task<std::optional<Learnt>> learn(Term term, std::string_view deployment, const RoomLesson& lesson) override;
   Task<std::vector<std::string>> retry_account(std::string_view provider) override;
 
   Task<void> suspect_orphans(std::string_view provider) override;

@@ -113,6 +113,16 @@ struct DeploymentRow {
   std::optional<Instant> paused_until;
   std::optional<std::string> pause_reason;
   std::optional<Instant> paused_for;
+  // What is believed of its quota.
+  Tokens dynamic_limit = 0;
+  std::optional<Tokens> believed, told;
+  std::optional<Instant> told_at, settled_at, ended_at;
+  int strikes = 0;
+  std::int64_t refusals = 0;
+  Milliseconds release_lag{0};
+  bool lag_blamed = false;
+  std::vector<std::pair<Tokens, Instant>> leaving;  ///< and until when
+  std::optional<Milliseconds> turnaround;
 };
 
 struct ReplicaRow {
@@ -138,11 +148,14 @@ struct ShardRow {
   Instant due_at{0};
   std::optional<Term> owner;
   Instant created_at{0}, state_at{0};
-  std::optional<Instant> finished_at, closed_at, wished_at, accepted_at, suspect_since;
+  std::optional<Instant> finished_at, closed_at, wished_at, accepted_at, suspect_since, submitted_at, passed_at;
   std::optional<ShardId> trial;
   Members members;      ///< none once it is merged
   std::string decided;  ///< the bitmap, "" when there is no row
 };
+
+/// ORDER BY priority DESC, deadline, id; NULL comes last.
+bool is_leased_before(const ShardRow* a, const ShardRow* b);
 
 enum class PostAnswer { open, created, not_created, fenced };
 

@@ -33,7 +33,7 @@ StatusSnapshot busy() {
   s.settled = {{"succeeded", 199'000}, {"failed", 1'000}};
   s.shards = {{"submitted", 3}};
   s.oldest_queued = Milliseconds(90'000);
-  s.deployments = {{"mini-batch", "eastus", "gpt-4o-mini", 250, 1'000, 2, 3, ""}};
+  s.deployments = {{"mini-batch", "eastus", "gpt-4o-mini", 250, 1'000, 900, 2, 3, ""}};
   s.jobs = {{"nightly", 10, 20, 65, 5, 0, 0, 1'000, 2'000}};
   return s;
 }

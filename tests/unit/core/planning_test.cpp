@@ -62,14 +62,14 @@ PackTarget target(std::string name = "d", Tokens limit = 1'000'000'000) {
   PackTarget t;
   t.load.name = std::move(name);
   t.load.model = "gpt";
-  t.load.limit = limit;
+  t.load.limit = t.load.room.limit = t.load.room.believed = limit;
   t.max_requests = 1000;
   t.max_bytes = 50'000'000;
   t.bytes_per_request = 100;
   return t;
 }
 
-const PackPolicy policy{};  // linger 30 s, 4 shards ahead, quota in quarters
+const PackPolicy policy{};
 
 TEST(Packer, WaitsUntilAShardIsFullOrTheOldestHasLingered) {
   EXPECT_FALSE(next_order({flow(1, 999)}, {target()}, policy));
@@ -91,6 +91,40 @@ TEST(Packer, AFileTakesAtMostItsShareOfTheQuota) {
   const auto order = next_order({flow(1, 1000)}, {target("d", 40'000)}, policy);
   ASSERT_TRUE(order);
   EXPECT_LE(static_cast<double>(order->max_bytes) * order->tokens_per_byte, 10'000);
+}
+
+TEST(Packer, ManyFilesMakeAQuotaButASmallOneIsNotCutIntoDust) {
+  const std::pair<Tokens, Tokens> expected[] = {{1'000'000'000, 41'666'666}, {480'000, 20'000}, {100'000, 20'000},
+                                                {80'000, 20'000},            {3'000, 750},     {3, 1}};
+  for (const auto& [believed, tokens] : expected) EXPECT_EQ(file_tokens(believed, policy), tokens) << believed;
+}
+
+TEST(Packer, SizesFollowWhatIsBelievedNotWhatIsConfigured) {
+  PackTarget learnt = target("d", 1'000'000'000);
+  learnt.load.room.believed = 30'000;
+  const auto order = next_order({flow(1, 1000)}, {learnt}, policy);
+  ASSERT_TRUE(order);
+  EXPECT_LE(static_cast<double>(order->max_bytes) * order->tokens_per_byte, 7'500);
+}
+
+TEST(Packer, KeepsAThirdOfTheQuotaReadyInFullFiles) {
+  PackTarget some = target("d", 2'400'000);
+  some.load.staged = policy.staged_files;
+  some.load.staged_tokens = 400'000;
+  EXPECT_TRUE(next_order({flow(1, 1000)}, {some}, policy)) << "four files of a twenty-fourth are less";
+  some.load.staged = 8;
+  some.load.staged_tokens = 800'000;
+  EXPECT_FALSE(next_order({flow(1, 1000)}, {some}, policy));
+  some.load.staged = policy.staged_files - 1;
+  EXPECT_TRUE(next_order({flow(1, 1000)}, {some}, policy)) << "a few in any case";
+}
+
+TEST(Packer, ATrickleStaysInTheQueueWhileFilesWaitForRoom) {
+  PackTarget some = target();
+  some.load.staged = policy.staged_files;
+  EXPECT_FALSE(next_order({flow(1, 10, policy.linger * 9)}, {some}, policy));
+  --some.load.staged;
+  EXPECT_TRUE(next_order({flow(1, 10, policy.linger)}, {some}, policy)) << "not held longer than linger otherwise";
 }
 
 TEST(Packer, OrdersFlowsByPriorityThenDeadlineThenWaiting) {
@@ -141,7 +175,7 @@ TEST(Packer, LeavesPausedAndWellStockedDeploymentsAlone) {
   PackTarget paused = target();
   paused.load.paused = true;
   PackTarget stocked = target();
-  stocked.load.staged = policy.staged_ahead;
+  stocked.load.staged = policy.staged_most;
   EXPECT_FALSE(next_order({flow(1, 1000)}, {paused, stocked}, policy));
 }
 
