@@ -108,7 +108,7 @@ class MainJob(Stack):
         for mode in ("late", "fast"):
             with self.subTest(mode):
                 self.afresh()
-                self.sim("--fast", "--running", "500ms", "--deployment", "mini=4000", "--quota-mode", mode)
+                self.sim("--fast", "--running", "500ms", "--deployment", "mini=4000", "--quota-mode", mode, "--enqueued-headers", "absent")
                 self.serve(limit="30000", planner='linger = "50ms"\nmax_requests = 20')
                 self.enqueue([chat("word " * 40 + str(i)) for i in range(100)])
                 self.settled(100)

@@ -101,6 +101,8 @@ CloudSettings draw_cloud(Dice& dice, const Config& config, const std::string& pr
     cloud.deployments[name] = deployment.enqueued_token_limit;
   }
   cloud.late_quota = dice.flip(0.3) ? 0.5 : 0;
+  // Others hold up to half of the smallest quota, for good: our ledger has to find out by being refused.
+  if (dice.flip(0.2)) cloud.foreign_tokens = dice.between(50, 200);
   cloud.retry_after = ms(100, 5'000);
   cloud.outage = ms(500, 10'000);
   cloud.unseen = ms(100, 3'000);

@@ -79,6 +79,8 @@ std::string FakeDatabase::check_shards() const {
     }
   }
   for (const DeploymentRow& row : deployments_) {
+    if (row.believed && (*row.believed < 1 || *row.believed > std::max(row.limit, row.dynamic_limit)))
+      return "deployment " + row.name + " is believed to have room for " + std::to_string(*row.believed) + " tokens";
     const auto sum = reserved.find(row.name);
     const Tokens held = sum == reserved.end() ? 0 : sum->second;
     if (row.reserved != held) {
