@@ -90,8 +90,9 @@ struct Metrics::Impl {
                                       "Enqueued tokens that the deployment may hold as far as batchd has learnt: less than the "
                                       "limit after refusals, or where others use it too.",
                                       "deployment");
-  Family<Counter>& quota_refusals = all.counter(
-      "batchd_quota_refusals_total", "Batches that the provider refused for want of room in the deployment's quota.", "deployment");
+  Family<Counter>& quota_refusals =
+      all.counter("batchd_quota_refusals_total", "Batches that the provider refused for want of room in the deployment's quota.",
+                  "deployment");
   Family<Gauge>& lane_paused =
       all.gauge("batchd_lane_paused", "1 while submissions of the deployment are paused for this reason.", "deployment,reason");
   Family<Counter>& calls =

@@ -50,8 +50,7 @@ bool publish_all(Database& database, Term term, const std::vector<DeploymentSett
     if (next.empty()) return false;
     const auto generation = next[0][0].as<std::int64_t>();
     for (const DeploymentSettings& d : deployments) {
-      tx.run(queries::publish_deployment, d.name, d.provider, d.model, d.enqueued_token_limit, generation,
-             d.dynamic_token_limit);
+      tx.run(queries::publish_deployment, d.name, d.provider, d.model, d.enqueued_token_limit, generation, d.dynamic_token_limit);
     }
     tx.run(queries::retire_deployments, generation);
     return true;

@@ -177,8 +177,7 @@ std::string deployments(const StatusSnapshot& status) {
            escaped(d.provider) + "</td><td>" + escaped(d.model) + "</td><td>" + grouped(d.staged) + "</td><td>" +
            grouped(d.live) + "</td><td>" + grouped(d.reserved) + "</td><td>" + grouped(d.limit) +
            (d.believed == d.limit ? "" : " <span class=\"soft\">(believed " + grouped(d.believed) + ")</span>") +
-           "</td><td class=\"wide\">" +
-           bar(parts, d.limit) + "</td></tr>";
+           "</td><td class=\"wide\">" + bar(parts, d.limit) + "</td></tr>";
   }
   return out + "</tbody></table></div>";
 }

@@ -24,7 +24,8 @@ bool wants_more(const DeploymentLoad& load, const PackPolicy& policy) {
 const PackTarget* emptiest(const std::vector<PackTarget>& targets, const Lane& lane, const PackPolicy& policy) {
   const PackTarget* best = nullptr;
   const auto fill = [](const PackTarget& t) {
-    return static_cast<double>(t.load.reserved + t.load.staged_tokens) / static_cast<double>(std::max<Tokens>(t.load.room.believed, 1));
+    return static_cast<double>(t.load.reserved + t.load.staged_tokens) /
+           static_cast<double>(std::max<Tokens>(t.load.room.believed, 1));
   };
   for (const PackTarget& target : targets) {
     if (target.load.model != lane.model || !has_endpoint(target.endpoints, lane.endpoint)) continue;

@@ -125,7 +125,8 @@ std::optional<Tokens> number_at(std::string_view text) {
   std::size_t digits = 0;
   for (; at < text.size(); ++at) {
     const char c = text[at];
-    const bool separates = (c == ',' || c == '_') && digits > 0 && at + 1 < text.size() && text[at + 1] >= '0' && text[at + 1] <= '9';
+    const bool separates =
+        (c == ',' || c == '_') && digits > 0 && at + 1 < text.size() && text[at + 1] >= '0' && text[at + 1] <= '9';
     if (separates) continue;
     if (c < '0' || c > '9') break;
     number = number * 10 + (c - '0');

@@ -2,8 +2,8 @@
 // refusals taught. Values and pure functions; the store keeps them in the deployment's row, so that every replica believes the
 // same, and its guarded reservation (P3) follows has_room().
 //
-// No API tells the room that is left (PROTOCOL.md 11). What is refused although it seemed to fit is explained, in this order, by a
-// limit that the provider names; by batches that have ended and still count; by others who use the same deployment.
+// No API tells the room that is left (PROTOCOL.md 11). What is refused although it seemed to fit is explained, in this order, by
+// a limit that the provider names; by batches that have ended and still count; by others who use the same deployment.
 #pragma once
 
 #include "core/types.hpp"
@@ -17,17 +17,17 @@ namespace batchd {
 
 /// What is believed of a deployment's quota. Ages are by the database's clock at the time of reading.
 struct Room {
-  Tokens limit = 0;                        ///< as configured
-  Tokens dynamic_limit = 0;                ///< as configured: how far above `limit` dynamic quota may be tried; 0: not at all
-  Tokens believed = 0;                     ///< what we may hold; the ledger compares with it
-  std::optional<Tokens> told{};            ///< the limit that the provider named last
-  Milliseconds told_age{0};                ///< since it did
-  Milliseconds settled_for{0};             ///< since any of this last changed
-  int strikes = 0;                         ///< refusals outweigh quiet times by so many: probes are the more seldom
-  Milliseconds release_lag{0};             ///< for so long the tokens of a batch that has ended still count
-  bool lag_blamed = false;                 ///< the last refusal was explained by batches that had just ended
+  Tokens limit = 0;                         ///< as configured
+  Tokens dynamic_limit = 0;                 ///< as configured: how far above `limit` dynamic quota may be tried; 0: not at all
+  Tokens believed = 0;                      ///< what we may hold; the ledger compares with it
+  std::optional<Tokens> told{};             ///< the limit that the provider named last
+  Milliseconds told_age{0};                 ///< since it did
+  Milliseconds settled_for{0};              ///< since any of this last changed
+  int strikes = 0;                          ///< refusals outweigh quiet times by so many: probes are the more seldom
+  Milliseconds release_lag{0};              ///< for so long the tokens of a batch that has ended still count
+  bool lag_blamed = false;                  ///< the last refusal was explained by batches that had just ended
   std::optional<Milliseconds> since_end{};  ///< since a batch of ours ended there
-  std::int64_t refusals = 0;               ///< ever
+  std::int64_t refusals = 0;                ///< ever
 
   friend bool operator==(const Room&, const Room&) = default;
 };

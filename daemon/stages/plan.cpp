@@ -71,8 +71,7 @@ Task<void> PlanStage::probe_rooms() {
   const std::vector<DeploymentLoad> loads = co_await context_.store.deployments();
   const RoomLesson lesson = RoomQuiet{settings_.probe_after};
   for (const DeploymentLoad& load : loads) {
-    if (wants_quiet(load.room, load.use(), settings_.probe_after))
-      co_await learn(context_.session.term(), load.name, lesson);
+    if (wants_quiet(load.room, load.use(), settings_.probe_after)) co_await learn(context_.session.term(), load.name, lesson);
   }
 }
 

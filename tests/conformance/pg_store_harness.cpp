@@ -56,7 +56,8 @@ PgStoreHarness::PgStoreHarness() : name_(take_database()), began_(sql_.value("SE
                 "table_name")) {
     dated_.push_back("UPDATE batchd." + name_of_table(row) + " SET " + row.at(1) + ";");
   }
-  dated_.push_back("UPDATE batchd.deployment SET leaving_until = ARRAY(SELECT until - {} FROM unnest(leaving_until) AS u (until));");
+  dated_.push_back(
+      "UPDATE batchd.deployment SET leaving_until = ARRAY(SELECT until - {} FROM unnest(leaving_until) AS u (until));");
   if (sql_.value("SELECT to_regnamespace('pristine') IS NULL") == "t") {
     copy_to("pristine");
   } else {

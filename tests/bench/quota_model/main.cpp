@@ -28,19 +28,16 @@ std::vector<Scenario> scenarios() {
   add("mixed sizes, 200M", [](Scenario& s) { s.limit = 200'000'000, s.work = Work::mixed; });
   add("slow by size, long tail", [](Scenario& s) { s.limit = 200'000'000, s.by_size = true, s.sigma = 1.2; });
   add("small and quick, 2M", [](Scenario& s) { s.limit = 2'000'000, s.median_hours = 0.1; });
-  add("release lag of 3 min", [](Scenario& s) {
-    s.limit = 200'000'000, s.release_lag = Time{180'000}, s.learns_by_refusals = true;
-  });
+  add("release lag of 3 min",
+      [](Scenario& s) { s.limit = 200'000'000, s.release_lag = Time{180'000}, s.learns_by_refusals = true; });
   add("others hold up to a half", [](Scenario& s) { s.limit = 200'000'000, s.others = 0.5, s.learns_by_refusals = true; });
   add("others, late refusals", [](Scenario& s) {
     s.limit = 200'000'000, s.others = 0.5, s.late = true, s.names_limit = false, s.learns_by_refusals = true;
   });
-  add("others, told by headers", [](Scenario& s) {
-    s.limit = 200'000'000, s.others = 0.5, s.headers = true, s.learns_by_refusals = true;
-  });
-  add("configured five times too high", [](Scenario& s) {
-    s.limit = 200'000'000, s.configured = 1'000'000'000, s.learns_by_refusals = true;
-  });
+  add("others, told by headers",
+      [](Scenario& s) { s.limit = 200'000'000, s.others = 0.5, s.headers = true, s.learns_by_refusals = true; });
+  add("configured five times too high",
+      [](Scenario& s) { s.limit = 200'000'000, s.configured = 1'000'000'000, s.learns_by_refusals = true; });
   add("dynamic quota, 200M to 300M", [](Scenario& s) {
     s.limit = 200'000'000, s.dynamic_limit = 300'000'000, s.names_limit = false, s.learns_by_refusals = true;
   });
@@ -63,8 +60,8 @@ int run(int days, std::uint64_t seed, const std::string& svg, bool check) {
   constexpr double least = 0.97;
   std::vector<Strip> strips;
   std::string failure;
-  std::printf("%-32s %-20s %8s %9s %9s %7s %8s %8s %12s\n", "scenario", "contender", "backlog", "used", "believed", "held", "posts",
-              "refused", "tokens/day");
+  std::printf("%-32s %-20s %8s %9s %9s %7s %8s %8s %12s\n", "scenario", "contender", "backlog", "used", "believed", "held",
+              "posts", "refused", "tokens/day");
   for (const Scenario& scenario : scenarios()) {
     Strip strip{scenario.name, {}};
     for (const Maker make : makers) {

@@ -1,5 +1,5 @@
-// A provider's deployment and a queue of rows in virtual time: what a way of filling the quota is tried on. Nothing here knows what
-// batchd believes; the same seed brings every contender the same provider and the same rows.
+// A provider's deployment and a queue of rows in virtual time: what a way of filling the quota is tried on. Nothing here knows
+// what batchd believes; the same seed brings every contender the same provider and the same rows.
 #pragma once
 
 #include "core/quota.hpp"
@@ -21,19 +21,19 @@ using Time = Milliseconds;
 /// What the provider and its other users are like.
 struct Scenario {
   std::string name;
-  Tokens limit = 1'000'000'000;       ///< true and, unless `configured` says otherwise, configured
+  Tokens limit = 1'000'000'000;  ///< true and, unless `configured` says otherwise, configured
   Tokens configured = 0;
-  Tokens dynamic_limit = 0;           ///< configured: how far to try; the true limit then varies between `limit` and this
-  double median_hours = 2;            ///< of a batch, long-tailed
-  double sigma = 0.8;                 ///< of its logarithm; the longest takes 24 h
-  bool by_size = false;               ///< a large file takes longer
-  double others = 0;                  ///< others hold up to this part of the limit, another amount every few hours
-  Time release_lag{0};                ///< an ended batch counts for so long
-  bool late = false;                  ///< what does not fit is accepted, and fails within minutes
-  bool names_limit = true;            ///< in refusals
-  bool headers = false;               ///< Azure's, of all jobs
+  Tokens dynamic_limit = 0;  ///< configured: how far to try; the true limit then varies between `limit` and this
+  double median_hours = 2;   ///< of a batch, long-tailed
+  double sigma = 0.8;        ///< of its logarithm; the longest takes 24 h
+  bool by_size = false;      ///< a large file takes longer
+  double others = 0;         ///< others hold up to this part of the limit, another amount every few hours
+  Time release_lag{0};       ///< an ended batch counts for so long
+  bool late = false;         ///< what does not fit is accepted, and fails within minutes
+  bool names_limit = true;   ///< in refusals
+  bool headers = false;      ///< Azure's, of all jobs
   enum class Work { steady, bursty, mixed } work = Work::steady;
-  bool learns_by_refusals = false;    ///< the true room cannot be known without them
+  bool learns_by_refusals = false;  ///< the true room cannot be known without them
 };
 
 /// Rows of one kind that wait, the oldest first; sizes are averages.
@@ -125,8 +125,8 @@ class World {
   double fate() { return std::uniform_real_distribution<double>()(fate_); }
 
   Scenario scenario_;
-  std::mt19937_64 random_;         // what a contender's own doing draws from
-  std::mt19937_64 fate_;           // others, and the limit: the same for every contender
+  std::mt19937_64 random_;  // what a contender's own doing draws from
+  std::mt19937_64 fate_;    // others, and the limit: the same for every contender
   Time now_{0}, lasts_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::int64_t order_ = 0, next_file_ = 1, next_batch_ = 1;

@@ -122,8 +122,7 @@ Task<void> FakeStore::pause_deployment(Term term, std::string_view deployment, s
 }
 
 Task<std::optional<Learnt>> FakeStore::learn(Term term, std::string_view deployment, const RoomLesson& lesson) {
-  return call("learn",
-              [term, name = std::string(deployment), lesson](FakeDatabase& db) { return db.learn(term, name, lesson); });
+  return call("learn", [term, name = std::string(deployment), lesson](FakeDatabase& db) { return db.learn(term, name, lesson); });
 }
 
 Task<std::vector<std::string>> FakeStore::retry_account(std::string_view provider) {

@@ -94,8 +94,8 @@ TEST(Packer, AFileTakesAtMostItsShareOfTheQuota) {
 }
 
 TEST(Packer, ManyFilesMakeAQuotaButASmallOneIsNotCutIntoDust) {
-  const std::pair<Tokens, Tokens> expected[] = {{1'000'000'000, 41'666'666}, {480'000, 20'000}, {100'000, 20'000},
-                                                {80'000, 20'000},            {3'000, 750},     {3, 1}};
+  const std::pair<Tokens, Tokens> expected[] = {
+      {1'000'000'000, 41'666'666}, {480'000, 20'000}, {100'000, 20'000}, {80'000, 20'000}, {3'000, 750}, {3, 1}};
   for (const auto& [believed, tokens] : expected) EXPECT_EQ(file_tokens(believed, policy), tokens) << believed;
 }
 

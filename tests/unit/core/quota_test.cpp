@@ -186,7 +186,8 @@ TEST(Quota, TheSameHeaderAgainIsNoNews) {
 
 TEST(Quota, ReadsTheLimitOutOfRefusals) {
   const std::pair<const char*, std::optional<Tokens>> texts[] = {
-      {"Enqueued token limit reached for gpt-4o-mini in organization org-1. Limit: 900,000 enqueued tokens. Please try again once some "
+      {"Enqueued token limit reached for gpt-4o-mini in organization org-1. Limit: 900,000 enqueued tokens. Please try again "
+       "once some "
        "in_progress batches have been completed.",
        900'000},
       {"Enqueued token limit reached for m in organization o. Limit: 90000 enqueued tokens.", 90'000},
@@ -226,7 +227,8 @@ TEST(Quota, HoldsItsBoundsWhateverHappens) {
       if (below(3) == 0) r.since_end = seconds{below(2'000)};
       const RoomUse use{below(most), below(most / 4 + 1), below(most / 2 + 1)};
       RoomLesson lesson = RoomQuiet{probe};
-      if (below(3) == 0) lesson = RoomRefused{below(use.reserved + 1), below(2) ? std::optional(100 + below(most)) : std::nullopt};
+      if (below(3) == 0)
+        lesson = RoomRefused{below(use.reserved + 1), below(2) ? std::optional(100 + below(most)) : std::nullopt};
       if (below(5) == 0) lesson = RoomTold{below(2 * most), below(2) ? std::optional(1 + below(2 * most)) : std::nullopt};
       const Room next = learn(r, use, lesson);
       ASSERT_GE(next.believed, 1);
