@@ -12,7 +12,7 @@ MUTANTS = os.environ["BATCHD_MUTANTS"]
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "10000"))
 MUTANT_SEEDS = 5000
 # Where the seeds begin, for guards that schedules want seldom.
-MUTANT_FIRST = {"term-check": 5001, "harvest": 5001, "ended-terms": 5001, "beats-of-writes": 5001}
+MUTANT_FIRST = {"term-check": 10001, "harvest": 5001, "ended-terms": 5001, "beats-of-writes": 10001}
 
 
 def run(program, *arguments):
