@@ -159,6 +159,12 @@ void check_provider(const Desk& desk, ProviderConfig& provider, std::size_t inde
 void check_deployments(const Desk& desk, const Config& config) {
   for (std::size_t i = 0; i < config.deployments.size(); ++i) {
     const DeploymentConfig& deployment = config.deployments[i];
+    if (deployment.dynamic_token_limit > 0 && deployment.dynamic_token_limit < deployment.enqueued_token_limit) {
+      desk.report("deployment[" + std::to_string(i) + "].dynamic_token_limit",
+                  "deployment[" + table_label(deployment.name, i) + "].dynamic_token_limit",
+                  std::to_string(deployment.dynamic_token_limit),
+                  "no less than enqueued_token_limit, " + std::to_string(deployment.enqueued_token_limit));
+    }
     if (deployment.provider.empty()) continue;  // reported as missing
     std::vector<std::string_view> names;
     for (const ProviderConfig& provider : config.providers) names.push_back(provider.name);

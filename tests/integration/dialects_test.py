@@ -85,7 +85,8 @@ class Every(Dialects):
     def test_a_quota_that_is_full_is_waited_for_in_both_manners_of_refusal_in_every_dialect(self):
         for manner in ("fast", "late"):
             for dialect in self.each(KINDS):
-                self.start("--fast", "--running", "400ms", "--limit", "120", "--quota-mode", manner, planner='linger = "50ms"\nmax_requests = 4', **dialect)
+                self.start("--fast", "--running", "400ms", "--limit", "200", "--quota-mode", manner, "--enqueued-headers", "absent",
+                           planner='linger = "50ms"\nmax_requests = 4', **dialect)
                 self.enqueue([chat(f"prompt {i}") for i in range(12)])
                 self.settled(12)
                 self.assertEqual({("succeeded", None, 1)}, set(self.outcomes().values()), "a refusal is no attempt")
@@ -96,12 +97,12 @@ class Every(Dialects):
         for manner in ("fast", "late"):
             with self.subTest(manner):
                 self.afresh()
-                self.start("--fast", "--running", "1s", "--limit", "60", "--quota-mode", manner, planner='linger = "50ms"\nmax_requests = 2',
-                           retry='base_delay = "1h"\nmax_delay = "1h"\nsettle_window = "1s"')
-                self.enqueue([chat(f"prompt {i}") for i in range(4)])
-                self.settled(4)  # long before the five minutes that a full quota is waited for at most
+                self.start("--fast", "--running", "1s", "--limit", "120", "--quota-mode", manner, "--enqueued-headers", "absent",
+                           planner='linger = "50ms"\nmax_requests = 2', retry='base_delay = "1h"\nmax_delay = "1h"\nsettle_window = "1s"')
+                self.enqueue([chat(f"prompt {i}") for i in range(8)])
+                self.settled(8)  # long before the five minutes that a full quota is waited for at most
                 self.assertGreater(sum(self.ledger()["quota_refusals"].values()), 0)
-                self.assertEqual(2, self.calls("upload"))
+                self.assertEqual(4, self.calls("upload"))
 
 
 class Endpoints(Dialects):

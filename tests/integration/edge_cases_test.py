@@ -72,12 +72,13 @@ class Submitting(Edge):
     def test_04_a_quota_that_refuses_at_once_is_waited_for_in_whatever_words(self):
         for words in ("code", "message", "inner", "429"):
             with self.fresh(words):
-                self.start("--fast", "--running", "1s", "--limit", "200", "--quota-mode", "fast", "--fast-refusal", words, "--release-lag", "300ms",
-                           planner=SMALL_FILES)
+                self.start("--fast", "--running", "1s", "--limit", "300", "--quota-mode", "fast", "--fast-refusal", words, "--release-lag", "300ms",
+                           "--enqueued-headers", "absent", planner=SMALL_FILES)
                 self.assertGreater(sum(self.all_answered()["quota_refusals"].values()), 0)
 
     def test_05_a_quota_that_refuses_late_costs_no_attempt_and_no_second_upload(self):
-        self.start("--fast", "--validating", "200ms", "--running", "1s", "--limit", "200", "--release-lag", "200ms", planner=SMALL_FILES)
+        self.start("--fast", "--validating", "200ms", "--running", "1s", "--limit", "300", "--release-lag", "200ms", "--enqueued-headers", "absent",
+                   planner=SMALL_FILES)
         ledger = self.all_answered()
         self.assertGreater(sum(ledger["quota_refusals"].values()), 0)
         self.assertEqual(4, ledger["calls"]["upload"])

@@ -142,6 +142,10 @@ TEST_F(ConfigTest, WhatIsRequiredIsAskedFor) {
   EXPECT_THAT(all(loaded), HasSubstr("at least one [[deployment]]"));
   EXPECT_EQ(only_problem(load(replaced(working, "model = \"gpt-4o-mini\"\n", ""))).key, "deployment[mini].model");
   EXPECT_EQ(only_problem(load(replaced(working, "name = \"mini\"\n", ""))).key, "deployment[#1].name");
+  EXPECT_EQ(only_problem(load(replaced(working, "enqueued_token_limit = \"1B\"",
+                                       "enqueued_token_limit = \"1B\"\ndynamic_token_limit = \"900M\"")))
+                .key,
+            "deployment[mini].dynamic_token_limit");
   EXPECT_EQ(only_problem(load(replaced(working, "enqueued_token_limit = \"1B\"", ""))).key,
             "deployment[mini].enqueued_token_limit");
   EXPECT_EQ(only_problem(load(replaced(working, "endpoint = \"https://my.openai.azure.com/\"", ""))).key,
