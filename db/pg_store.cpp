@@ -3,6 +3,7 @@
 
 #include "db/hint_listener.hpp"
 #include "db/migrator.hpp"
+#include "db/pg_store_money.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -44,7 +45,7 @@ std::string read_instance(Database& database) {
   });
 }
 
-bool publish_all(Database& database, Term term, const std::vector<DeploymentSettings>& deployments) {
+bool publish_all(Database& database, Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money) {
   return transact(database, [&](Transaction& tx) {
     const auto next = tx.run(queries::next_generation, term.value);
     if (next.empty()) return false;
@@ -53,6 +54,7 @@ bool publish_all(Database& database, Term term, const std::vector<DeploymentSett
       tx.run(queries::publish_deployment, d.name, d.provider, d.model, d.enqueued_token_limit, generation, d.dynamic_token_limit);
     }
     tx.run(queries::retire_deployments, generation);
+    publish_money(tx, money);
     return true;
   });
 }
@@ -136,8 +138,8 @@ Task<std::string> PgStore::instance_id() {
   return run_on(heartbeat_.pool, [&db = heartbeat_.database] { return read_instance(db); });
 }
 
-Task<bool> PgStore::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
-  return run([&db = database_, term, deployments] { return publish_all(db, term, deployments); });
+Task<bool> PgStore::publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money) {
+  return run([&db = database_, term, deployments, money] { return publish_all(db, term, deployments, money); });
 }
 
 Task<void> PgStore::pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,

@@ -39,7 +39,7 @@ class PgStore final : public Store {
   Task<void> drop_role(Term term, std::string_view role) override;
   Task<std::string> instance_id() override;
   Task<bool> has_moved() override;
-  Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
+  Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money = {}) override;
 
   Task<std::vector<Flow>> backlog() override;
   Task<std::vector<DeploymentLoad>> deployments() override;

@@ -1,7 +1,10 @@
 // Gauges and pages: from counters and live shards, never by counting requests.
+#include "db/pg_store_money.hpp"
 #include "db/pg_store_room.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
+
+#include <set>
 
 namespace batchd {
 namespace {
@@ -25,6 +28,10 @@ std::vector<DeploymentLoad> read_loads(Transaction& tx) {
     load.largest_waiting = row["largest_waiting"].as<Tokens>();
     loads.push_back(std::move(load));
   }
+  std::set<std::string> short_of_money;
+  for (const auto& row : tx.run(queries::models_short_of_money, look_again_for_money.count()))
+    short_of_money.insert(row[0].as<std::string>());
+  for (DeploymentLoad& load : loads) load.needs_money = short_of_money.contains(load.model);
   return loads;
 }
 
@@ -50,6 +57,7 @@ StoreGauges read_gauges(Database& database) {
     gauges.submissions_unknown = tx.run(queries::submissions_unknown)[0][0].as<std::int64_t>();
     for (const auto& row : tx.run(queries::files_by_provider)) gauges.files[row[0].as<std::string>()] = row[1].as<std::int64_t>();
     gauges.deployments = read_loads(tx);
+    read_budget(tx, gauges);
     return gauges;
   });
 }
@@ -68,6 +76,7 @@ std::vector<JobProgress> read_jobs(Database& database, int most) {
       job.expired = row[7].as<std::int64_t>();
       job.input_tokens = row[8].as<Tokens>();
       job.output_tokens = row[9].as<Tokens>();
+      job.cost = row[13].as<NanoDollars>();
       jobs.push_back(std::move(job));
     }
     return jobs;

@@ -1,4 +1,5 @@
 // From the queue to shards.
+#include "db/pg_store_money.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -33,6 +34,7 @@ std::vector<Flow> read_backlog(Database& database) {
       if (!row[9].is_null()) flow.deadline_in = Milliseconds{row[9].as<std::int64_t>()};
       flows.push_back(std::move(flow));
     }
+    drop_flows_without_money(tx, flows);
     return flows;
   });
 }

@@ -1,5 +1,6 @@
 // Deciding a chunk of a shard's members: answers by COPY, returns, the bitmap and the counters, in one transaction.
 #include "db/bulk.hpp"
+#include "db/pg_store_money.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -153,6 +154,7 @@ bool settle_chunk(Database& database, Term term, ShardId shard, const ShardConte
   if (!chunk.returned.empty()) {
     tx.run(queries::cancel_wished, {array_of(chunk.returned, [](const Return& r) { return r.request.value; })});
   }
+  settle_money(tx, shard, contents, chunk);
   tx.commit();
   return true;
 }

@@ -1,6 +1,7 @@
 // Shards: leasing them, saving what they became, what they hold.
 #include "db/absent.hpp"
 #include "db/pg_store_books.hpp"
+#include "db/pg_store_money.hpp"
 #include "db/pg_store_run.hpp"
 #include "db/queries.hpp"
 
@@ -66,6 +67,7 @@ std::optional<Shard> lease_given(Database& database, Term term, ShardId shard, S
 
 /// Thrown to roll a transaction back when the work turns out not to be possible.
 struct NoRoom {};
+struct NoMoney {};
 struct Forgotten {};
 
 void release_members(Transaction& tx, const Shard& shard) {
@@ -99,6 +101,8 @@ SaveResult save_in(Transaction& tx, Term term, const Shard& before, const Shard&
   if (before.state == ShardState::submitted && after.state == ShardState::finished)
     tx.run(queries::hurry_refused_for_room, saved[0][0].as<std::string>(), std::string(no_room_code));
   if (after.state == ShardState::merged && before.state != ShardState::merged) release_members(tx, after);
+  // Last: the day's row is everybody's.
+  if (!move_money(tx, before, after)) throw NoMoney{};
   return SaveResult::saved;
 }
 
@@ -123,6 +127,9 @@ SaveResult save_shard(Database& database, Beats& known, Term term, const Shard& 
     return result;
   } catch (const NoRoom&) {
     return SaveResult::no_room;
+  } catch (const NoMoney&) {
+    note_unaffordable(database, term, before.id);
+    return SaveResult::no_money;
   } catch (const Forgotten&) {
     return SaveResult::lost;
   }
@@ -144,6 +151,7 @@ ShardContents read_contents(Database& database, ShardId shard) {
     for (const auto& row : tx.run(queries::member_attempts, shard.value)) {
       contents.attempts.emplace(RequestId{row[0].as<std::int64_t>()}, row[1].as<int>());
     }
+    contents.tariff = read_tariff(tx, shard);
     return contents;
   });
 }

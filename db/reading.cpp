@@ -23,6 +23,7 @@ JobStatus to_job(const pqxx::row& row) {
   job.started = row[10].as<std::string>();
   job.last_settled = maybe_text(row[11]);
   job.estimated_finish = maybe_text(row[12]);
+  job.cost = row[13].as<NanoDollars>();
   return job;
 }
 

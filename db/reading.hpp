@@ -2,6 +2,7 @@
 // (role batchd_reader suffices); nothing here writes, and nothing holds a job's results in memory.
 #pragma once
 
+#include "core/money.hpp"
 #include "core/outcome.hpp"
 #include "db/database.hpp"
 
@@ -22,6 +23,7 @@ struct JobStatus {
   std::string started;                          ///< when its first request was accepted
   std::optional<std::string> last_settled;      ///< when a request was last settled
   std::optional<std::string> estimated_finish;  ///< from the rate so far; nothing when finished or not yet known
+  NanoDollars cost = 0;                         ///< of the shards that are merged; 0 where no model has a price
 
   std::int64_t settled() const { return succeeded + failed + cancelled + expired; }
   bool finished() const { return queued == 0 && in_flight == 0; }

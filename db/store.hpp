@@ -6,6 +6,7 @@
 
 #include "core/file_slots.hpp"
 #include "core/members.hpp"
+#include "core/money.hpp"
 #include "core/outcome.hpp"
 #include "core/planning.hpp"
 #include "core/quota.hpp"
@@ -76,12 +77,15 @@ struct ShardContents {
   Bitmap decided;
   /// Attempts used up before this shard, for the members that have any.
   std::unordered_map<RequestId, int> attempts;
+  /// What they may cost and what they have cost; nothing when their model has no price.
+  std::optional<Tariff> tariff;
 };
 
 /// One step of deciding members: applied whole, once, under the fencing token.
 struct SettleChunk {
   std::vector<Settlement> settled;
   std::vector<Return> returned;
+  std::vector<Shortage> shortages{};  ///< of what is returned because it would cost too much now
 };
 
 struct LiveBatch {
@@ -134,10 +138,19 @@ enum class SaveResult {
   saved,
   lost,     ///< the lease or the expected state is gone: another replica has the shard, drop it
   no_room,  ///< the deployment's quota has no room for the reservation asked for, or the deployment is paused
+  no_money,  ///< a cap has no room for what it may cost; noted for the planner and for people
 };
 
 /// Receives the body of one member, on a pool thread; `false` stops the reading.
 using BodySink = std::function<bool(RequestId, std::string_view body)>;
+
+/// The money of the present UTC day.
+struct BudgetGauges {
+  NanoDollars spent = 0;
+  NanoDollars reserved = 0;
+  std::optional<NanoDollars> daily;  ///< the cap
+  std::map<std::string, NanoDollars> spent_by_deployment;
+};
 
 /// Gauges of the whole database, from counters: nothing here counts rows.
 struct StoreGauges {
@@ -151,6 +164,7 @@ struct StoreGauges {
   std::int64_t submissions_unknown = 0;
   std::map<std::string, std::int64_t> files;  ///< that a provider holds, ours and others, by provider
   std::vector<DeploymentLoad> deployments;
+  BudgetGauges budget;
 };
 
 /// That a provider's files are to be looked through.
@@ -162,6 +176,7 @@ struct JobProgress {
   std::string job;
   std::int64_t queued = 0, in_flight = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0;
   Tokens input_tokens = 0, output_tokens = 0;
+  NanoDollars cost = 0;  ///< of the shards that are merged
 };
 
 class Store {
@@ -197,12 +212,13 @@ class Store {
   virtual Task<std::string> instance_id() = 0;
   /// True when this database is visibly a copy of the one the instance was made in: it must not act in that one's name.
   virtual Task<bool> has_moved() = 0;
-  /// Makes this configuration the newest generation; deployments not named any more keep their live shards. False when the term
-  /// is void.
-  virtual Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments) = 0;
+  /// Makes this configuration the newest generation; deployments not named any more keep their live shards. What it says about
+  /// money rules every replica; what waited for other rules is looked at anew. False when the term is void.
+  virtual Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money = {}) = 0;
 
   // Planning ------------------------------------------------------------------------------------------------------------
-  /// Folds what producers announced into the counters; returns the flows that have requests waiting or due again.
+  /// Folds what producers announced into the counters; returns the flows that have requests waiting or due again, but for those
+  /// that would only be left out of a file again for want of money.
   virtual Task<std::vector<Flow>> backlog() = 0;
   virtual Task<std::vector<DeploymentLoad>> deployments() = 0;
   /// Binds the next requests to a new shard. Nothing when `term` does not hold the role `plan`, the deployment's provider is
@@ -231,7 +247,8 @@ class Store {
   virtual Task<std::optional<Shard>> lease_one(Term term, ShardId shard, ShardState state) = 0;
   /// Records what a leased shard became, compare-and-set on (term, before.state, before.attempt, before.intent);
   /// moves the deployment's ledger by after.reserved - before.reserved in the same transaction, refusing with `no_room`
-  /// when a growth does not fit, the deployment is paused, or its provider is unmatched. The lease is given back unless
+  /// when a growth does not fit, the deployment is paused, or its provider is unmatched; and what was set aside for its cost as
+  /// core/money_step.hpp says, refusing with `no_money`. The lease is given back unless
   /// `keep_lease`. When the state becomes `merged` the members are released; every member must be decided.
   virtual Task<SaveResult> save(Term term, const Shard& before, const Shard& after, bool keep_lease = false) = 0;
 

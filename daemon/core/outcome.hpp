@@ -15,6 +15,7 @@ std::string_view to_string(Outcome outcome);
 struct Usage {
   Tokens input = 0;
   Tokens output = 0;
+  Tokens cached = 0;  ///< of the input, served from the provider's cache
 };
 
 /// The row that `batchd.result` will show. `response` and `error` are JSON texts, "" for SQL NULL.
@@ -26,6 +27,7 @@ struct Settlement {
   std::string error;     ///< `{"code":…,"message":…}` whenever the outcome is not succeeded
   std::optional<Usage> usage;
   std::string provider_request_id;  ///< "" when the provider gave none
+  std::int64_t cost = 0;            ///< nanodollars, 0 where the model has no price
 };
 
 /// A request that goes back to the queue.

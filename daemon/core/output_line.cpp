@@ -74,6 +74,12 @@ std::string shown_text(std::string text, std::size_t longest) {
   return text;
 }
 
+/// Of the input, as chat completions and responses tell it in an object beside the sums.
+Tokens read_cached(std::string_view details) {
+  const auto cached = find_member(details, "cached_tokens");
+  return cached ? count_of(*cached, most_tokens).value_or(0) : 0;
+}
+
 std::optional<Usage> read_usage(std::string_view body) {
   const auto usage = find_member(body, "usage");
   if (!usage || !is_json_object(*usage)) return std::nullopt;
@@ -82,6 +88,10 @@ std::optional<Usage> read_usage(std::string_view body) {
   JsonObjectReader reader(*usage);
   JsonMember member;
   while (reader.next(member)) {
+    if (json_key_is(member.key, "prompt_tokens_details") || json_key_is(member.key, "input_tokens_details")) {
+      read.cached = read_cached(member.value);
+      continue;
+    }
     const auto number = count_of(member.value, most_tokens);
     if (!number) continue;
     // Chat completions and embeddings say prompt/completion, responses say input/output.
@@ -93,6 +103,7 @@ std::optional<Usage> read_usage(std::string_view body) {
       any = true;
     }
   }
+  read.cached = std::min(read.cached, read.input);
   return any ? std::optional(read) : std::nullopt;
 }
 

@@ -66,6 +66,7 @@ struct DeploymentLoad {
   Room room;                 ///< what is believed of its quota
   Tokens leaving = 0;        ///< of batches that have ended and may still count
   Tokens largest_waiting = 0;
+  bool needs_money = false;  ///< requests for its model wait because a cap has no room for them
 
   RoomUse use() const { return {reserved, leaving, largest_waiting}; }
 };

@@ -119,6 +119,7 @@ struct Apply {
     next.input_file = e.file;
     next.bytes = e.bytes;
     next.tokens = e.tokens;
+    next.bounds = e.bounds;
     return next;
   }
   Shard operator()(const GivenUp&) const {

@@ -9,11 +9,13 @@
 
 #include "core/batch.hpp"
 #include "core/error.hpp"
+#include "core/money.hpp"
 #include "core/types.hpp"
 
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace batchd {
 
@@ -79,6 +81,8 @@ struct Shard {
   Milliseconds due_in{0};
   /// Written: the attempt whose POST became a batch that was found; the books are told.
   int found_attempt = 0;
+  /// Written: what its file may cost, by job, once that is known; nothing for a model without prices.
+  std::vector<JobBound> bounds;
 
   // Read only; ages by the database's clock at the time of reading.
   Milliseconds intent_age{0};
@@ -98,6 +102,7 @@ struct Uploaded {
   FileId file;
   Bytes bytes = 0;
   Tokens tokens = 0;
+  std::vector<JobBound> bounds{};  ///< what it may cost
 };
 /// It will not be submitted: nothing is left to send, its deployment is gone, or nobody wants it as it is. Its undecided
 /// requests return at no cost.

@@ -40,7 +40,8 @@ GROUP BY provider HAVING sum(files) > 0;
 SELECT p.job, accepted, queued, in_flight, succeeded, failed, cancelled, expired, input_tokens, output_tokens,
        to_char(started AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started_text,
        to_char(last_settled AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS settled_text,
-       to_char(estimated_finish AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finish_text
+       to_char(estimated_finish AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finish_text,
+       (cost * 1000000000)::bigint AS cost
 FROM batchd.job_progress p
 ORDER BY (queued + in_flight > 0) DESC, started DESC, job LIMIT $1::int;
 
@@ -49,7 +50,8 @@ ORDER BY (queued + in_flight > 0) DESC, started DESC, job LIMIT $1::int;
 SELECT p.job, accepted, queued, in_flight, succeeded, failed, cancelled, expired, input_tokens, output_tokens,
        to_char(started AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started_text,
        to_char(last_settled AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS settled_text,
-       to_char(estimated_finish AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finish_text
+       to_char(estimated_finish AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finish_text,
+       (cost * 1000000000)::bigint AS cost
 FROM batchd.job_progress p WHERE p.job = $1;
 
 -- name: request_by_id

@@ -72,8 +72,8 @@ Task<Burial> FailingStore::bury_dead(Milliseconds ttl, std::optional<std::chrono
 Task<bool> FailingStore::hold_role(Term term, std::string_view role) {
   return around("store.hold_role", store_.hold_role(term, role));
 }
-Task<bool> FailingStore::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
-  return around("store.publish", store_.publish(term, deployments));
+Task<bool> FailingStore::publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money) {
+  return around("store.publish", store_.publish(term, deployments, money));
 }
 
 Task<std::vector<Flow>> FailingStore::backlog() {

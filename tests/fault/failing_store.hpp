@@ -18,7 +18,7 @@ class FailingStore : public Store {
   Task<void> leave(Term term) override;
   Task<Burial> bury_dead(Milliseconds ttl, std::optional<std::chrono::steady_clock::time_point> last) override;
   Task<bool> hold_role(Term term, std::string_view role) override;
-  Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments) override;
+  Task<bool> publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money) override;
 
   Task<std::vector<Flow>> backlog() override;
   Task<std::optional<PlannedShard>> plan(Term term, const PlanOrder& order) override;

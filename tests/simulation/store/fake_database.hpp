@@ -125,7 +125,7 @@ class FakeDatabase {
   void drop_role(Term term, std::string_view role);
   std::string instance_id() const { return instance_.id; }
   bool has_moved() const { return instance_.identity != server_->identity(); }
-  bool publish(Term term, const std::vector<DeploymentSettings>& deployments);
+  bool publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money = {});
 
   std::vector<Flow> backlog();
   std::vector<DeploymentLoad> deployments() const;

@@ -111,8 +111,8 @@ Task<bool> FakeStore::has_moved() {
   return call("has_moved", [](const FakeDatabase& db) { return db.has_moved(); });
 }
 
-Task<bool> FakeStore::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
-  return call("publish", [term, deployments](FakeDatabase& db) { return db.publish(term, deployments); });
+Task<bool> FakeStore::publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money) {
+  return call("publish", [term, deployments, money](FakeDatabase& db) { return db.publish(term, deployments, money); });
 }
 
 Task<void> FakeStore::pause_deployment(Term term, std::string_view deployment, std::string_view reason, Milliseconds duration,

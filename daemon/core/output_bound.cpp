@@ -1,0 +1,68 @@
+#include "core/output_bound.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace batchd {
+namespace {
+
+// Eight buckets for each doubling, and one for each number below eight.
+constexpr std::size_t steps = 8;
+constexpr int step_bits = 3;
+constexpr Tokens most = 1'000'000'000;
+
+}  // namespace
+
+std::size_t OutputSizes::bucket_of(Tokens tokens) {
+  const auto value = static_cast<std::uint64_t>(std::clamp<Tokens>(tokens, 0, most));
+  if (value < steps) return static_cast<std::size_t>(value);
+  const int shift = std::bit_width(value) - 1 - step_bits;
+  return steps + static_cast<std::size_t>(shift) * steps + static_cast<std::size_t>((value >> shift) - steps);
+}
+
+Tokens OutputSizes::top_of(std::size_t bucket) {
+  if (bucket < steps) return static_cast<Tokens>(bucket);
+  const std::size_t shift = (bucket - steps) / steps;
+  const std::size_t step = (bucket - steps) % steps;
+  return static_cast<Tokens>(((steps + step + 1) << shift) - 1);
+}
+
+OutputSizes::OutputSizes(std::vector<std::int64_t> counts) : counts_(std::move(counts)) {
+  counts_.resize(std::min(counts_.size(), bucket_of(most) + 1));
+  for (std::int64_t& count : counts_) {
+    count = std::clamp<std::int64_t>(count, 0, 2 * many);
+    total_ += count;
+  }
+}
+
+void OutputSizes::add(Tokens output) {
+  const std::size_t bucket = bucket_of(output);
+  if (counts_.size() <= bucket) counts_.resize(bucket + 1);
+  ++counts_[bucket];
+  ++total_;
+}
+
+void OutputSizes::add(const OutputSizes& newer) {
+  if (counts_.size() < newer.counts_.size()) counts_.resize(newer.counts_.size());
+  for (std::size_t i = 0; i < newer.counts_.size(); ++i) counts_[i] += newer.counts_[i];
+  total_ += newer.total_;
+  while (total_ > many) {
+    total_ = 0;
+    for (std::int64_t& count : counts_) {
+      count /= 2;
+      total_ += count;
+    }
+  }
+}
+
+std::optional<Tokens> OutputSizes::usual() const {
+  if (total_ < enough) return std::nullopt;
+  std::int64_t below = 0;
+  for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+    below += counts_[bucket];
+    if (below * 100 >= total_ * 99) return top_of(bucket);
+  }
+  return std::nullopt;
+}
+
+}  // namespace batchd
