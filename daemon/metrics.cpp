@@ -31,6 +31,11 @@ constexpr std::string_view other_models = "(other)";
 const Buckets call_seconds{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600};
 const Buckets shard_sizes{1, 10, 100, 500, 1'000, 5'000, 10'000, 25'000, 50'000, 75'000, 100'000};
 
+/// The one place where money becomes a fraction: it is only shown.
+double in_dollars(NanoDollars amount) {
+  return static_cast<double>(amount) / static_cast<double>(nano_per_dollar);
+}
+
 /// Declares families and remembers what was declared.
 class Catalogue {
  public:
@@ -109,6 +114,14 @@ struct Metrics::Impl {
   Counter& duplicates = all.counter("batchd_duplicate_batches_total",
                                     "Batches found that duplicate another of ours: each may have cost money twice.")
                             .Add({});
+  Family<Counter>& cost = all.counter(
+      "batchd_cost_usd_total", "What the answers that this replica stored have cost, by their usage and [prices].", "deployment");
+  Gauge& cost_today =
+      all.gauge("batchd_cost_today_usd", "What merged shards have cost that were submitted on this UTC day.").Add({});
+  Gauge& cost_reserved =
+      all.gauge("batchd_budget_reserved_usd", "What shards under way that were submitted on this UTC day may cost.").Add({});
+  Family<Gauge>& budget_remaining = all.gauge(
+      "batchd_budget_remaining_usd", "What [budget] daily leaves of this UTC day, less what is reserved; absent without a cap.");
   Counter& leases_lost =
       all.counter("batchd_lease_lost_total", "Steps dropped because another replica had taken over the shard.").Add({});
   Counter& database_errors =
@@ -174,6 +187,10 @@ void Metrics::lease_lost() {
   impl_->leases_lost.Increment();
 }
 
+void Metrics::add_cost(std::string_view deployment, NanoDollars cost) {
+  impl_->cost.Add({{"deployment", std::string(deployment)}}).Increment(in_dollars(cost));
+}
+
 void Metrics::database_error() {
   impl_->database_errors.Increment();
 }
@@ -206,6 +223,7 @@ void Metrics::set_deployment(std::string_view deployment, Tokens reserved, Token
   impl_->limit.Add({{"deployment", name}}).Set(static_cast<double>(limit));
   impl_->believed.Add({{"deployment", name}}).Set(static_cast<double>(believed));
   impl_->quota_refusals.Add({{"deployment", name}});  // shown from the start
+  impl_->cost.Add({{"deployment", name}});
 }
 
 void Metrics::set_lane_paused(std::string_view deployment, std::string_view reason) {
@@ -220,6 +238,12 @@ void Metrics::set_lane_paused(std::string_view deployment, std::string_view reas
 
 void Metrics::set_submissions_unknown(std::int64_t count) {
   impl_->unknown.Set(static_cast<double>(count));
+}
+
+void Metrics::set_budget(NanoDollars spent, NanoDollars reserved, std::optional<NanoDollars> daily) {
+  impl_->cost_today.Set(in_dollars(spent));
+  impl_->cost_reserved.Set(in_dollars(reserved));
+  if (daily) impl_->budget_remaining.Add({}).Set(in_dollars(*daily - spent - reserved));
 }
 
 void Metrics::set_calls_withheld(std::string_view provider, bool withheld) {

@@ -3,12 +3,14 @@
 // Gauges about the whole database carry the same value on every replica: aggregate them with max(), never sum().
 #pragma once
 
+#include "core/money.hpp"
 #include "core/outcome.hpp"
 #include "core/types.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +44,8 @@ class Metrics {
   void quota_refusal(std::string_view deployment);
   void duplicate_batch();
   void lease_lost();
+  /// What answers stored by this replica have cost.
+  void add_cost(std::string_view deployment, NanoDollars cost);
   void database_error();
   /// One pass of a loop ended: `batchd_loop_age_seconds{loop}` counts from here.
   void loop_beat(std::string_view loop);
@@ -54,6 +58,8 @@ class Metrics {
   /// `reason` "" when the lane is not paused.
   void set_lane_paused(std::string_view deployment, std::string_view reason);
   void set_submissions_unknown(std::int64_t count);
+  /// Of the UTC day; `daily` is the cap, nothing when there is none.
+  void set_budget(NanoDollars spent, NanoDollars reserved, std::optional<NanoDollars> daily);
   void set_calls_withheld(std::string_view provider, bool withheld);
   void set_file_slots(std::string_view provider, std::int64_t used);
   /// Replaces the whole family: models not named any more disappear.

@@ -55,7 +55,7 @@ Task<void> Reporter::look() {
   snapshot_.jobs.clear();
   for (const JobProgress& j : jobs) {
     snapshot_.jobs.push_back(
-        {j.job, j.queued, j.in_flight, j.succeeded, j.failed, j.cancelled, j.expired, j.input_tokens, j.output_tokens});
+        {j.job, j.queued, j.in_flight, j.succeeded, j.failed, j.cancelled, j.expired, j.input_tokens, j.output_tokens, j.cost});
   }
 }
 
@@ -88,11 +88,33 @@ void Reporter::show(const StoreGauges& gauges) {
     const auto files = gauges.files.find(provider);
     metrics_.set_file_slots(provider, files == gauges.files.end() ? 0 : files->second);
   }
+  snapshot_.budget = {gauges.budget.spent, gauges.budget.reserved, gauges.budget.daily};
+  metrics_.set_budget(gauges.budget.spent, gauges.budget.reserved, gauges.budget.daily);
   for (const DeploymentLoad& d : gauges.deployments) {
+    const std::string reason = d.paused ? d.pause_reason : d.needs_money ? "budget" : "";
+    const auto spent = gauges.budget.spent_by_deployment.find(d.name);
+    const NanoDollars cost = spent == gauges.budget.spent_by_deployment.end() ? 0 : spent->second;
     snapshot_.deployments.push_back(
-        {d.name, d.provider, d.model, d.reserved, d.limit, d.room.believed, d.staged, d.live, d.paused ? d.pause_reason : ""});
+        {d.name, d.provider, d.model, d.reserved, d.limit, d.room.believed, d.staged, d.live, reason, cost});
     metrics_.set_deployment(d.name, d.reserved, d.limit, d.room.believed);
-    metrics_.set_lane_paused(d.name, d.paused ? d.pause_reason : "");
+    metrics_.set_lane_paused(d.name, reason);
+    tell_of_money(d, gauges.budget);
+  }
+}
+
+/// Once when a lane stops for want of money, and once when it goes on.
+void Reporter::tell_of_money(const DeploymentLoad& deployment, const BudgetGauges& budget) {
+  if (deployment.needs_money == (short_of_money_.count(deployment.name) > 0)) return;
+  if (deployment.needs_money) {
+    short_of_money_.insert(deployment.name);
+    log_.warn("budget.exhausted", {{"deployment", deployment.name},
+                                   {"model", deployment.model},
+                                   {"daily_usd", budget.daily ? exact_dollars(*budget.daily) : ""},
+                                   {"spent_today_usd", exact_dollars(budget.spent)},
+                                   {"reserved_usd", exact_dollars(budget.reserved)}});
+  } else {
+    short_of_money_.erase(deployment.name);
+    log_.info("budget.sufficient", {{"deployment", deployment.name}, {"model", deployment.model}});
   }
 }
 

@@ -31,6 +31,7 @@ class Reporter final : public StatusSource {
  private:
   Task<void> look();
   void show(const StoreGauges& gauges);
+  void tell_of_money(const DeploymentLoad& deployment, const BudgetGauges& budget);
 
   Store& store_;
   Clock& clock_;
@@ -43,6 +44,7 @@ class Reporter final : public StatusSource {
   Clock::TimePoint started_;
   std::optional<Clock::TimePoint> looked_;
   StatusSnapshot snapshot_;
+  std::set<std::string> short_of_money_;  // deployments, as was last told
 };
 
 }  // namespace batchd

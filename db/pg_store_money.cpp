@@ -60,7 +60,7 @@ std::optional<CapState> state_of(const pqxx::row& row, int cap, int committed, i
   return CapState{row[cap].as<NanoDollars>(), row[committed].as<NanoDollars>(), row[outstanding].as<bool>()};
 }
 
-void read_jobs(Transaction& tx, ShardId shard, std::optional<NanoDollars> per_job, Tariff& tariff) {
+void read_job_purses(Transaction& tx, ShardId shard, std::optional<NanoDollars> per_job, Tariff& tariff) {
   for (const auto& row : tx.run(queries::shard_jobs, shard.value, per_job.has_value())) {
     std::string job = row[1].as<std::string>();
     if (tariff.jobs.empty() || tariff.jobs.back().job != job) {
@@ -120,7 +120,7 @@ std::optional<Tariff> read_tariff(Transaction& tx, ShardId shard) {
   tariff.max_output = tariff.prices.max_output > 0 ? tariff.prices.max_output : row[6].as<Tokens>();
   if (!row[7].is_null()) tariff.usual_output = OutputSizes(numbers_of(row[7].as<std::string>())).usual();
   tariff.day = state_of(row, 8, 9, 10);
-  read_jobs(tx, shard, cap_of(row[11]), tariff);
+  read_job_purses(tx, shard, cap_of(row[11]), tariff);
   return tariff;
 }
 

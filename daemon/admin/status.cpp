@@ -17,6 +17,18 @@ double seconds(Milliseconds value) {
   return static_cast<double>(value.count()) / 1000.0;
 }
 
+double usd(NanoDollars amount) {
+  return static_cast<double>(amount) / static_cast<double>(nano_per_dollar);
+}
+
+boost::json::object budget_json(const BudgetView& budget) {
+  boost::json::object out{{"spent_today_usd", usd(budget.spent)}, {"reserved_usd", usd(budget.reserved)}};
+  out["daily_usd"] = budget.daily ? boost::json::value(usd(*budget.daily)) : boost::json::value();
+  out["remaining_usd"] =
+      budget.daily ? boost::json::value(usd(*budget.daily - budget.spent - budget.reserved)) : boost::json::value();
+  return out;
+}
+
 boost::json::object requests_json(const StatusSnapshot& status) {
   boost::json::object out{{"accepted", status.accepted},
                           {"queued", status.queued},
@@ -40,6 +52,7 @@ boost::json::array deployments_json(const StatusSnapshot& status) {
                    {"tokens_believed", deployment.believed},
                    {"shards_staged", deployment.staged},
                    {"shards_live", deployment.live},
+                   {"cost_today_usd", usd(deployment.cost_today)},
                    {"paused", deployment.paused.empty() ? boost::json::value() : boost::json::value(deployment.paused)}});
   }
   return out;
@@ -57,7 +70,8 @@ boost::json::array jobs_json(const StatusSnapshot& status) {
                    {"cancelled", job.cancelled},
                    {"expired", job.expired},
                    {"input_tokens", job.input_tokens},
-                   {"output_tokens", job.output_tokens}});
+                   {"output_tokens", job.output_tokens},
+                   {"cost_usd", usd(job.cost)}});
   }
   return out;
 }
@@ -92,6 +106,7 @@ std::string render_json(const StatusSnapshot& status, const Readiness& readiness
   out["oldest_queued_seconds"] = seconds(status.oldest_queued);
   out["shards"] = std::move(shards);
   out["submissions_unknown"] = status.submissions_unknown;
+  out["budget"] = budget_json(status.budget);
   out["deployments"] = deployments_json(status);
   out["jobs"] = jobs_json(status);
   out["unroutable"] = std::move(unroutable);

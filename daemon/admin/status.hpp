@@ -2,6 +2,7 @@
 // neither knows a store nor waits for one. Rendering is pure: a snapshot in, text out.
 #pragma once
 
+#include "core/money.hpp"
 #include "core/types.hpp"
 
 #include <cstdint>
@@ -20,16 +21,25 @@ struct DeploymentView {
   Tokens believed = 0;      ///< of the limit, what may be held as far as is known
   std::int64_t staged = 0;  ///< shards planned or uploaded
   std::int64_t live = 0;    ///< shards submitted, or perhaps submitted
-  std::string paused;       ///< the reason, "" when not paused
+  std::string paused;       ///< the reason, "" when not paused; `budget` when requests wait for money
+  NanoDollars cost_today = 0;
 };
 
 struct JobView {
   std::string job;
   std::int64_t queued = 0, in_flight = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0;
   Tokens input_tokens = 0, output_tokens = 0;
+  NanoDollars cost = 0;
 
   std::int64_t settled() const { return succeeded + failed + cancelled + expired; }
   std::int64_t accepted() const { return queued + in_flight + settled(); }
+};
+
+/// Money of the present UTC day.
+struct BudgetView {
+  NanoDollars spent = 0;
+  NanoDollars reserved = 0;
+  std::optional<NanoDollars> daily;  ///< the cap
 };
 
 struct StatusSnapshot {
@@ -43,6 +53,7 @@ struct StatusSnapshot {
   std::map<std::string, std::int64_t> shards;   ///< by state
   Milliseconds oldest_queued{0};
   std::int64_t submissions_unknown = 0;
+  BudgetView budget;
   std::vector<DeploymentView> deployments;
   std::vector<JobView> jobs;                                     ///< a bounded number, unfinished ones first
   std::vector<std::pair<std::string, std::int64_t>> unroutable;  ///< queued requests by a model that nobody serves

@@ -128,6 +128,10 @@ std::string head(const StatusSnapshot& status, const Readiness& readiness) {
   }
   for (const DeploymentView& deployment : status.deployments) {
     if (deployment.paused.empty()) continue;
+    if (deployment.paused == "budget") {
+      out += "<p class=\"note\">Requests for <b>" + escaped(deployment.model) + "</b> wait for money: [budget] has no room for them.</p>";
+      continue;
+    }
     out +=
         "<p class=\"note\">Deployment <b>" + escaped(deployment.name) + "</b> is paused: " + escaped(deployment.paused) + ".</p>";
   }
@@ -155,6 +159,11 @@ std::string requests(const StatusSnapshot& status) {
   out += card("succeeded", grouped(succeeded)) + card("failed", grouped(outcome(status, "failed")));
   out += card("cancelled", grouped(outcome(status, "cancelled"))) + card("expired", grouped(outcome(status, "expired")));
   out += card("oldest queued", span_of(status.oldest_queued));
+  const BudgetView& budget = status.budget;
+  if (budget.spent + budget.reserved > 0 || budget.daily) {
+    out += card("spent today", "$" + dollars(budget.spent)) + card("reserved", "$" + dollars(budget.reserved));
+    if (budget.daily) out += card("left today", "$" + dollars(*budget.daily - budget.spent - budget.reserved));
+  }
   return out + "</div>";
 }
 
@@ -185,12 +194,12 @@ std::string deployments(const StatusSnapshot& status) {
 std::string jobs(const StatusSnapshot& status) {
   std::string out =
       "<h2>Jobs</h2><div class=\"scroll\"><table><thead><tr><th>job</th><th>queued</th><th>in flight</th><th>succeeded</th>"
-      "<th>failed</th><th>cancelled</th><th>expired</th><th></th></tr></thead><tbody>";
+      "<th>failed</th><th>cancelled</th><th>expired</th><th>cost</th><th></th></tr></thead><tbody>";
   for (const JobView& j : status.jobs) {
     const std::array<Part, 3> parts{{{"ok", j.succeeded}, {"bad", j.failed + j.cancelled + j.expired}, {"run", j.in_flight}}};
     out += "<tr><td>" + escaped(j.job) + "</td><td>" + grouped(j.queued) + "</td><td>" + grouped(j.in_flight) + "</td><td>" +
            grouped(j.succeeded) + "</td><td>" + grouped(j.failed) + "</td><td>" + grouped(j.cancelled) + "</td><td>" +
-           grouped(j.expired) + "</td><td class=\"wide\">" + bar(parts, j.accepted()) + "</td></tr>";
+           grouped(j.expired) + "</td><td>" + (j.cost > 0 ? "$" + dollars(j.cost) : "") + "</td><td class=\"wide\">" + bar(parts, j.accepted()) + "</td></tr>";
   }
   if (status.jobs.empty()) out += "<tr><td class=\"soft\">none yet</td></tr>";
   return out + "</tbody></table></div>";

@@ -7,28 +7,28 @@ namespace batchd {
 namespace {
 
 // Eight buckets for each doubling, and one for each number below eight.
-constexpr std::size_t steps = 8;
-constexpr int step_bits = 3;
-constexpr Tokens most = 1'000'000'000;
+constexpr std::size_t buckets_a_doubling = 8;
+constexpr int doubling_bits = 3;
+constexpr Tokens most_output_tokens = 1'000'000'000;
 
 }  // namespace
 
 std::size_t OutputSizes::bucket_of(Tokens tokens) {
-  const auto value = static_cast<std::uint64_t>(std::clamp<Tokens>(tokens, 0, most));
-  if (value < steps) return static_cast<std::size_t>(value);
-  const int shift = std::bit_width(value) - 1 - step_bits;
-  return steps + static_cast<std::size_t>(shift) * steps + static_cast<std::size_t>((value >> shift) - steps);
+  const auto value = static_cast<std::uint64_t>(std::clamp<Tokens>(tokens, 0, most_output_tokens));
+  if (value < buckets_a_doubling) return static_cast<std::size_t>(value);
+  const int shift = std::bit_width(value) - 1 - doubling_bits;
+  return buckets_a_doubling + static_cast<std::size_t>(shift) * buckets_a_doubling + static_cast<std::size_t>((value >> shift) - buckets_a_doubling);
 }
 
 Tokens OutputSizes::top_of(std::size_t bucket) {
-  if (bucket < steps) return static_cast<Tokens>(bucket);
-  const std::size_t shift = (bucket - steps) / steps;
-  const std::size_t step = (bucket - steps) % steps;
-  return static_cast<Tokens>(((steps + step + 1) << shift) - 1);
+  if (bucket < buckets_a_doubling) return static_cast<Tokens>(bucket);
+  const std::size_t shift = (bucket - buckets_a_doubling) / buckets_a_doubling;
+  const std::size_t step = (bucket - buckets_a_doubling) % buckets_a_doubling;
+  return static_cast<Tokens>(((buckets_a_doubling + step + 1) << shift) - 1);
 }
 
 OutputSizes::OutputSizes(std::vector<std::int64_t> counts) : counts_(std::move(counts)) {
-  counts_.resize(std::min(counts_.size(), bucket_of(most) + 1));
+  counts_.resize(std::min(counts_.size(), bucket_of(most_output_tokens) + 1));
   for (std::int64_t& count : counts_) {
     count = std::clamp<std::int64_t>(count, 0, 2 * many);
     total_ += count;

@@ -135,6 +135,8 @@ void Merger::decide_member(std::size_t rank, Decision decision) {
   if (auto* settled = std::get_if<Settlement>(&decision)) {
     chunk_bytes_ += settled->response.size() + settled->error.size();
     ++chunk_counts_.settled[static_cast<std::size_t>(settled->outcome)];
+    if (contents_.tariff && settled->usage) settled->cost = cost_of(*settled->usage, contents_.tariff->prices);
+    chunk_counts_.cost = add_money(chunk_counts_.cost, settled->cost);
     chunk_.settled.push_back(std::move(*settled));
   } else {
     auto& back = std::get<Return>(decision);
@@ -203,6 +205,7 @@ Task<void> Merger::await_write() {
     total_.settled[i] += writing_counts_.settled[i];
   }
   if (writing_counts_.returned > 0) context_.metrics.requests_returned(writing_counts_.returned);
+  if (writing_counts_.cost > 0) context_.metrics.add_cost(shard_.deployment, writing_counts_.cost);
   total_.returned += writing_counts_.returned;
 }
 

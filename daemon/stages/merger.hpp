@@ -51,6 +51,7 @@ class Merger {
   struct Counts {
     std::array<std::int64_t, 4> settled{};  // by Outcome
     std::int64_t returned = 0;
+    NanoDollars cost = 0;
   };
 
   void take(const LineSplitter::Line& line);

@@ -71,9 +71,19 @@ Task<void> SubmitStage::step(Shard shard) {
     case SaveResult::no_room:
       co_await postpone(shard, settings_.room_interval);
       break;
+    case SaveResult::no_money:
+      co_await give_up_for_money(shard);
+      break;
     case SaveResult::lost:
       break;
   }
+}
+
+/// It is planned anew, as large as the caps have room for; what waits for them is noted.
+Task<void> SubmitStage::give_up_for_money(Shard& shard) {
+  context_.log.info("shard.unaffordable", {{"shard", shard.id.value}, {"deployment", shard.deployment}, {"requests", shard.requests}});
+  co_await advance(shard, GivenUp{});
+  context_.bells.merge.notify();
 }
 
 Task<bool> SubmitStage::file_is_ready(Shard& shard, Provider& provider) {

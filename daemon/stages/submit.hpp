@@ -30,6 +30,7 @@ class SubmitStage final : public Stage {
   /// Whether the provider's list has been compared with the books.
   Task<bool> is_matched(const std::string& provider);
   Task<void> file_lost(Shard& shard);
+  Task<void> give_up_for_money(Shard& shard);
   Task<void> post(Shard& shard, Provider& provider);
   Task<void> refused(Shard& shard, const ProviderError& error);
   Task<void> resolve_unknown(Shard& shard, Provider& provider);

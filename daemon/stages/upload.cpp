@@ -46,8 +46,9 @@ Task<void> UploadStage::step(Shard shard) {
     co_await postpone(shard, Milliseconds{1000});  // the scratch disk is full of files under way
     co_return;
   }
-  Draft draft{std::move(*file), 0, 0, {}, {}, {}};
+  Draft draft{std::move(*file), 0, 0, {}, {}, {}, {}, {}, {}};
   ShardContents contents = co_await context_.store.contents(shard.id);
+  if (contents.tariff) draft.purse.emplace(*contents.tariff);
   const std::string url = route->second.provider->line_url(shard.lane.endpoint);
   co_await write(shard, contents, route->second, url, draft);
   if (!co_await settle_rejected(shard, contents, draft)) co_return;
@@ -85,6 +86,17 @@ Task<void> UploadStage::make_room(const std::string& provider) {
   context_.bells.close.notify();
 }
 
+/// Whether the caps have room for one more request; where they have not, it is left out.
+bool UploadStage::affords(Draft& draft, const ShardContents& contents, RequestId request, std::string_view body, bool embeds,
+                          Tokens tokens) {
+  const FlowId flow = contents.members.flow_at(contents.members.rank(request).value());
+  const NanoDollars bound = bound_of(tokens, body, embeds, *contents.tariff);
+  const Purse::Fit fit = draft.purse->take(flow, bound);
+  if (fit == Purse::Fit::later) draft.left_out.push_back(request);
+  if (fit == Purse::Fit::never) draft.above_cap.push_back(request);
+  return fit == Purse::Fit::fits;
+}
+
 Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url,
                               Draft& draft) {
   const LineTarget target{url, route.provider->limits().model_is_deployment ? shard.deployment : shard.lane.model,
@@ -94,7 +106,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
   const BodyKind kind{shard.lane.model, shard.lane.endpoint};
   std::optional<TokenCounter> counter;  // made there too: the first one reads a vocabulary
   // Runs on a pool thread while this coroutine waits, so that it may use what lives here.
-  const auto sink = [this, &shard, &contents, &target, &draft, &kind, &counter, most_inputs, line = std::string()](
+  const auto sink = [this, &shard, &contents, &target, &draft, &kind, &counter, embeds, most_inputs, line = std::string()](
                         RequestId request, std::string_view body) mutable {
     line.clear();
     const CustomId id{request, attempts_before(contents, request) + 1};
@@ -108,6 +120,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
       draft.left_out.push_back(request);
       return true;
     }
+    if (draft.purse && !affords(draft, contents, request, body, embeds, estimate_tokens(body))) return true;
     try {
       draft.file.append(line);
     } catch (const SpoolError& error) {
@@ -128,7 +141,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
 }
 
 Task<bool> UploadStage::settle_rejected(const Shard& shard, ShardContents& contents, const Draft& draft) {
-  if (draft.rejected.empty() && draft.left_out.empty()) co_return true;
+  if (draft.rejected.empty() && draft.left_out.empty() && draft.above_cap.empty()) co_return true;
   SettleChunk chunk;
   for (const auto& [request, rejection] : draft.rejected) {
     contents.decided.set(contents.members.rank(request).value());
@@ -142,6 +155,12 @@ Task<bool> UploadStage::settle_rejected(const Shard& shard, ShardContents& conte
     contents.decided.set(contents.members.rank(request).value());
     chunk.returned.push_back({request, attempts_before(contents, request), Milliseconds{0}, ""});
   }
+  const std::string above = make_error(above_cap_code, "it may cost more than [budget] allows at all");
+  for (const RequestId request : draft.above_cap) {
+    contents.decided.set(contents.members.rank(request).value());
+    chunk.returned.push_back({request, attempts_before(contents, request), above_cap_delay, above});
+  }
+  if (draft.purse) chunk.shortages = draft.purse->shortages();
   const auto rejected = static_cast<std::int64_t>(chunk.settled.size());
   const auto returned = static_cast<std::int64_t>(chunk.returned.size());
   const bool held = co_await context_.store.settle(shard.lease, shard.id, contents, std::move(chunk));
@@ -180,7 +199,9 @@ Task<void> UploadStage::send(Shard& shard, const Route& route, Draft& draft) {
 
 Task<void> UploadStage::record(Shard& shard, const Route& route, const Draft& draft, const RemoteFile& file) {
   // A single request may be estimated above the whole limit; it must still be let try when nothing else is enqueued.
-  const ShardEvent event = Uploaded{file.id, draft.file.size(), std::min(draft.tokens, route.limit)};
+  std::vector<JobBound> bounds;
+  if (draft.purse) bounds = draft.purse->bounds();
+  const ShardEvent event = Uploaded{file.id, draft.file.size(), std::min(draft.tokens, route.limit), std::move(bounds)};
   // Until it is recorded, nobody knows of the file: neither when the lease turns out to be lost, nor when the database does.
   SaveResult recorded = SaveResult::lost;
   std::exception_ptr failed;

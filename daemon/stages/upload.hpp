@@ -21,7 +21,9 @@ class UploadStage final : public Stage {
     std::int64_t lines = 0;
     std::int64_t inputs = 0;  ///< of embeddings, where they are limited
     std::vector<std::pair<RequestId, Rejection>> rejected;
-    std::vector<RequestId> left_out;  ///< did not fit after all
+    std::vector<RequestId> left_out;   ///< did not fit after all
+    std::vector<RequestId> above_cap;  ///< would cost more than a whole cap allows
+    std::optional<Purse> purse;        ///< where the model has a price
     std::string failure;              ///< what the disk said, thrown again on the loop
   };
 
@@ -31,6 +33,8 @@ class UploadStage final : public Stage {
   Task<bool> finds_place(Shard& shard, const Provider& provider);
   /// What waits there to be deleted goes at once.
   Task<void> make_room(const std::string& provider);
+  static bool affords(Draft& draft, const ShardContents& contents, RequestId request, std::string_view body, bool embeds,
+                      Tokens tokens);
   Task<void> write(const Shard& shard, const ShardContents& contents, const Route& route, const std::string& url, Draft& draft);
   Task<bool> settle_rejected(const Shard& shard, ShardContents& contents, const Draft& draft);
   Task<void> send(Shard& shard, const Route& route, Draft& draft);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/orphan.hpp"
+#include "simulation/store/fake_money.hpp"
 #include "simulation/store/fake_tables.hpp"
 
 #include <memory>
@@ -258,6 +259,26 @@ class FakeDatabase {
   Milliseconds mend_clock(Milliseconds ttl, std::optional<Milliseconds> since);
   void move_along(Instant present, Instant back);
 
+  // Money (fake_money.cpp)
+  void publish_money(const MoneyRules& rules);
+  std::map<std::string, NanoDollars> staged_money() const;
+  std::optional<CapState> day_cap() const;
+  std::optional<CapState> job_cap(const std::string& job) const;
+  std::optional<Tariff> tariff_of(const ShardRow& row) const;
+  bool waits_for_money(const FlowRow& flow, Instant now) const;
+  bool needs_money(const std::string& model) const;
+  bool affords(ShardId shard) const;
+  void note_money_wait(const std::string& model, const Shortage& shortage);
+  void note_unaffordable(const ShardRow& row);
+  void reserve_money(ShardId shard);
+  void release_money(ShardId shard);
+  void settle_money(const ShardRow& row);
+  void note_bounds(const ShardRow& row, const Shard& after);
+  void move_money(const ShardRow& row, const Shard& before, const Shard& after);
+  void count_money(const ShardRow& row, const ShardContents& contents, const SettleChunk& chunk);
+  BudgetGauges budget() const;
+  std::string check_money() const;
+
   // Shards
   ShardRow* find_live(ShardId id);
   ShardRow* find_shard(ShardId id);
@@ -343,6 +364,7 @@ class FakeDatabase {
   std::map<std::string, UnmatchedRow, std::less<>> unmatched_;
   std::map<std::string, Instant, std::less<>> file_ceilings_;
   std::map<std::string, OrphanRow, std::less<>> orphan_searches_;
+  FakeMoney money_;
 };
 
 /// Adds the rows of shard_member that hold these requests of a flow.

@@ -55,6 +55,7 @@ std::vector<DeploymentLoad> FakeDatabase::deployments() const {
     const bool stopped = row.paused_until && *row.paused_until > now;
     load.paused = asked || stopped || !trusted;
     if (load.paused) load.pause_reason = asked ? "asked" : trusted || stopped ? row.pause_reason.value_or("") : "unmatched";
+    load.needs_money = needs_money(row.model);
     loads.push_back(std::move(load));
   }
   return loads;
@@ -99,6 +100,7 @@ StoreGauges FakeDatabase::gauges() const {
   }
   if (oldest) gauges.oldest_queued = to_milliseconds(now - *oldest);
   gauges.deployments = deployments();
+  gauges.budget = budget();
   return gauges;
 }
 
@@ -122,6 +124,7 @@ std::vector<JobProgress> FakeDatabase::jobs(int most) const {
   std::vector<Line> ordered;
   for (auto& [name, line] : lines) {
     line.progress.job = name;
+    if (const auto money = money_.jobs.find(name); money != money_.jobs.end()) line.progress.cost = money->second.spent;
     ordered.push_back(std::move(line));
   }
   const auto is_done = [](const Line& line) { return line.progress.queued + line.progress.in_flight <= 0; };

@@ -206,6 +206,7 @@ std::vector<Flow> FakeDatabase::backlog() {
         row.returned > 0 ? std::upper_bound(retries.begin(), retries.end(), last) - retries.begin() : std::int64_t{0};
     if (row.queued <= 0 && due == 0) continue;
     if (!pauses_.empty() && is_paused("job:" + row.job)) continue;
+    if (!money_.waits.empty() && waits_for_money(row, now)) continue;
     std::optional<Instant> since;
     if (row.queued > 0) since = std::max(row.waiting_since, row.cursor_waiting_since);  // nothing is less than anything
     if (due > 0) since = since ? std::min(*since, retries.front().first) : retries.front().first;

@@ -43,7 +43,7 @@ void FakeDatabase::drop_role(Term term, std::string_view role) {
   if (found != roles_.end() && found->second == term) found->second.reset();
 }
 
-bool FakeDatabase::publish(Term term, const std::vector<DeploymentSettings>& deployments) {
+bool FakeDatabase::publish(Term term, const std::vector<DeploymentSettings>& deployments, const MoneyRules& money) {
   if (!is_alive(term)) return false;
   std::int64_t generation = 1;
   for (const DeploymentRow& row : deployments_) generation = std::max(generation, row.generation + 1);
@@ -68,6 +68,7 @@ bool FakeDatabase::publish(Term term, const std::vector<DeploymentSettings>& dep
     row->configured = true;
   }
   for (DeploymentRow& row : deployments_) row.configured = row.configured && row.generation == generation;
+  publish_money(money);
   return true;
 }
 

@@ -87,6 +87,7 @@ ShardContents FakeDatabase::contents(ShardId id) const {
   const ShardRow* const row = find_live(id);
   if (row == nullptr) return contents;
   contents.members = row->members;
+  contents.tariff = tariff_of(*row);
   const std::size_t size = contents.members.size();
   contents.decided = row->decided.empty() ? Bitmap(size) : Bitmap(row->decided, size);
   for (const MemberChunk& chunk : contents.members.chunks()) {
@@ -177,6 +178,7 @@ bool FakeDatabase::settle(Term term, ShardId id, const ShardContents& contents, 
   }
   if (!without(Mutant::bitmap)) row->decided = contents.decided.bytes();
   for (const auto& [flow, counts] : counted) announce(flow, counts);
+  count_money(*row, contents, chunk);
   if (!wishes_.empty()) cancel_returned(returned, true);
   return true;
 }

@@ -1,4 +1,5 @@
 // Shards: leasing them, saving what they became, what a provider's word changes about them.
+#include "core/money_step.hpp"
 #include "simulation/mutants.hpp"
 #include "simulation/store/fake_database.hpp"
 
@@ -218,6 +219,10 @@ Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, boo
   if (growth != 0 && !was_found(before, after) && (deployment == nullptr || !accepts(*deployment, growth, *row))) {
     return {SaveResult::no_room, std::nullopt};
   }
+  if (money_step(before, after) == MoneyStep::reserve && !affords(after.id)) {
+    note_unaffordable(*row);
+    return {SaveResult::no_money, std::nullopt};
+  }
   if (deployment != nullptr && deployment->reserved + growth < 0) {
     server_->violated("deployment_reserved_is_not_negative: " + deployment->name);
   }
@@ -236,6 +241,7 @@ Saved FakeDatabase::save(Term term, const Shard& before, const Shard& after, boo
   }
   if (after.intent && after.looks > 0 && without(Mutant::room_while_unknown)) give_room_back(*row);
   if (before.state == ShardState::submitted && after.state == ShardState::finished) hurry_refused_for_room(row->shard.deployment);
+  move_money(*row, before, after);
   if (merges) {
     row->members = Members();
     row->decided.clear();
