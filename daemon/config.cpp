@@ -7,7 +7,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -21,6 +23,8 @@ namespace {
 struct Found {
   std::optional<std::string> text;
   std::optional<std::int64_t> integer;
+  std::optional<bool> truth{};
+  std::optional<std::string> decimal{};  // a number, as it would be written without an exponent
   std::string shown;  // for the operator
   std::string where;
   bool from_file = true;  // elsewhere everything is text, numbers too
@@ -32,6 +36,13 @@ std::string kind_of(const toml::node& node) {
   return std::move(out).str();
 }
 
+/// The shortest decimal that reads as this number.
+std::string written(double number) {
+  std::array<char, 400> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed).ptr;
+  return {text.data(), end};
+}
+
 Found found_in_file(const toml::node& node, std::string where) {
   Found found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
   if (const auto text = node.value_exact<std::string>()) {
@@ -40,8 +51,13 @@ Found found_in_file(const toml::node& node, std::string where) {
   } else if (const auto integer = node.value_exact<std::int64_t>()) {
     found.integer = *integer;
     found.shown = std::to_string(*integer);
+    found.decimal = found.shown;
   } else if (const auto truth = node.value_exact<bool>()) {
+    found.truth = *truth;
     found.shown = *truth ? "true" : "false";
+  } else if (const auto fraction = node.value_exact<double>()) {
+    found.decimal = written(*fraction);
+    found.shown = *found.decimal;
   } else {
     found.shown = "a value of type " + kind_of(node);
   }
@@ -70,6 +86,11 @@ std::optional<std::int64_t> number(const ConfigKey& key, const Found& found) {
     case ValueType::integer:
       if (found.text && !found.from_file) return parse_integer(*found.text);
       return found.integer;
+    case ValueType::price:
+    case ValueType::money: {
+      const std::optional<std::string>& text = found.text ? found.text : found.decimal;
+      return text ? parse_decimal(*text, decimals_of(key.type)) : std::nullopt;
+    }
     default:
       return std::nullopt;
   }
@@ -79,6 +100,7 @@ void store(ConfigField field, std::int64_t value) {
   if (auto* duration = std::get_if<Milliseconds*>(&field)) **duration = Milliseconds(value);
   if (auto* duration = std::get_if<std::optional<Milliseconds>*>(&field)) **duration = Milliseconds(value);
   if (auto* large = std::get_if<std::int64_t*>(&field)) **large = value;
+  if (auto* maybe = std::get_if<std::optional<std::int64_t>*>(&field)) **maybe = value;
   if (auto* small = std::get_if<int*>(&field)) **small = static_cast<int>(value);
 }
 
@@ -130,6 +152,7 @@ class Reader {
     const auto dot = key.rfind('.');
     if (dot == std::string_view::npos) return "";
     std::string section(key.substr(0, dot));
+    if (section.starts_with("prices.")) section = prices_section;
     if (const auto bracket = section.find('['); bracket != std::string::npos) section = section.substr(0, bracket) + "[]";
     const ConfigKey* known = find_config_key(section, key.substr(dot + 1));
     return known == nullptr ? "" : known->path();
@@ -169,7 +192,28 @@ class Reader {
     return true;
   }
 
+  /// `[prices."gpt-4o-mini"]`: a table for each model.
+  void read_prices(const toml::node& node) {
+    const toml::table* tables = node.as_table();
+    const bool all_tables =
+        tables != nullptr && std::all_of(tables->begin(), tables->end(), [](const auto& entry) { return entry.second.is_table(); });
+    if (!all_tables) {
+      problem(place(node), "prices", "a value", "[prices.\"MODEL\"] with the model's name in quotes, and its keys below");
+      return;
+    }
+    for (const auto& [model, prices] : *tables) {
+      const std::size_t index = loaded_.config.prices.size();
+      loaded_.config.prices.emplace_back().model = std::string(model.str());
+      given_["prices[" + std::to_string(index) + "]"] = place(prices);
+      read_table(prices_section, "prices." + std::string(model.str()), index, *prices.as_table());
+    }
+  }
+
   void read_section(std::string_view name, const toml::node& node) {
+    if (name == "prices") {
+      if (wanted(prices_section)) read_prices(node);
+      return;
+    }
     const std::string array = std::string(name) + "[]";
     const auto known = config_sections();
     if (std::find(known.begin(), known.end(), name) != known.end()) {
@@ -187,11 +231,6 @@ class Reader {
   }
 
   void unknown_section(std::string_view name, const toml::node& node) {
-    if (is_later_section(name)) {
-      problem(place(node), std::string(name), "a section",
-              "nothing: [" + std::string(name) + "] is not supported by this version");
-      return;
-    }
     if (!node.is_table() && !node.is_array_of_tables()) {
       problem(place(node), std::string(name), "an unknown key outside of any section", "a key inside of its section",
               nearest_config_key("", name));
@@ -200,6 +239,7 @@ class Reader {
     std::vector<std::string_view> names = config_sections();
     for (auto& section : names) {
       if (section.ends_with("[]")) section.remove_suffix(2);
+      if (section == prices_section) section = "prices";
     }
     std::string all;
     for (const auto section : names) all += (all.empty() ? "" : ", ") + std::string(section);
@@ -272,6 +312,12 @@ class Reader {
         return;
       }
       if (found.text) hint = "; the nearest is " + in_quotes(nearest_of(key.choices, *found.text));
+    } else if (key.type == ValueType::boolean) {
+      const bool yes = found.truth.value_or(found.text == "true");
+      if (found.truth || yes || found.text == "false") {
+        *std::get<bool*>(field) = yes;
+        return;
+      }
     } else if (const auto value = number(key, found); value && *value >= key.least && *value <= key.most) {
       store(field, *value);
       return;
@@ -280,6 +326,7 @@ class Reader {
   }
 
   static std::string index_path(const ConfigKey& key, std::size_t index) {
+    if (key.section == prices_section) return "prices[" + std::to_string(index) + "]." + std::string(key.name);
     if (!key.section.ends_with("[]")) return key.path();
     const std::string_view name = key.section.substr(0, key.section.size() - 2);
     return std::string(name) + "[" + std::to_string(index) + "]." + std::string(key.name);
@@ -288,6 +335,13 @@ class Reader {
   void read_environment() {
     std::map<std::string, bool> known;  // by variable
     for (const ConfigKey& key : config_keys()) {
+      if (key.section == prices_section) {
+        for (std::size_t i = 0; i < loaded_.config.prices.size(); ++i) {
+          const std::string model = loaded_.config.prices[i].model;
+          from_environment(key, i, "prices." + model + "." + std::string(key.name), environment_variable(key, model), known);
+        }
+        continue;
+      }
       if (!key.section.ends_with("[]")) {
         from_environment(key, 0, key.path(), environment_variable(key), known);
         continue;
@@ -328,6 +382,7 @@ class Reader {
       if (variable.find("_SERVICE_") != std::string::npos || variable.find("_PORT") != std::string::npos) continue;
       for (std::string_view section : config_sections()) {
         if (section.ends_with("[]")) section.remove_suffix(2);
+        if (section == prices_section) section = "prices";
         const std::string prefix = environment_variable({.section = section, .name = ""});
         if (!variable.starts_with(prefix)) continue;
         std::vector<std::string_view> names;
@@ -343,7 +398,7 @@ class Reader {
     for (const auto& [path, value] : sources_.flags) {
       const auto dot = path.find('.');
       const ConfigKey* key = dot == std::string::npos ? nullptr : find_config_key(path.substr(0, dot), path.substr(dot + 1));
-      if (key == nullptr) {
+      if (key == nullptr || key->section == prices_section) {
         problem("flag", path, "an unknown key", "a key of the configuration", nearest_config_key("", path));
         continue;
       }

@@ -3,6 +3,7 @@
 // reported at once. Nothing here touches the network.
 #pragma once
 
+#include "core/money.hpp"
 #include "core/proxy.hpp"
 #include "core/types.hpp"
 
@@ -130,6 +131,23 @@ struct LogConfig {
   std::string format;  ///< see parse_log_format()
 };
 
+/// A model's prices at the batch rate, in picodollars per token (a millionth of a dollar per million tokens).
+struct PriceConfig {
+  std::string model;
+  std::int64_t input = 0;
+  std::optional<std::int64_t> cached_input;  ///< nothing: as `input`
+  std::int64_t output = 0;
+  Tokens max_output = 0;  ///< 0: budget.max_output
+};
+
+struct BudgetConfig {
+  std::optional<NanoDollars> daily;
+  std::optional<NanoDollars> per_job;
+  bool strict = false;
+  Tokens assumed_output = 0;
+  Tokens max_output = 0;
+};
+
 struct Config {
   DatabaseConfig database;
   HttpConfig http;
@@ -143,7 +161,14 @@ struct Config {
   RetentionConfig retention;
   TokensConfig tokens;
   LogConfig log;
+  std::vector<PriceConfig> prices;
+  BudgetConfig budget;
 };
+
+/// What the configuration says about money, as the store takes it; empty when no model has a price.
+MoneyRules money_rules(const Config& config);
+/// Models that deployments serve although a cap could not count what they cost.
+std::vector<std::string> models_without_price(const Config& config);
 
 /// One thing that is wrong, in terms of what the operator wrote.
 struct ConfigProblem {

@@ -275,6 +275,7 @@ void check_everything(Config& config, const Provenance& given, const Environment
     check_provider(desk, config.providers[i], i, environment, loaded.warnings);
   check_deployments(desk, config);
   check_together(desk, config);
+  check_money(desk, config, loaded.warnings);
   if (config.limits.state_dir.empty()) config.limits.state_dir = default_state_dir(environment);
   warn(config, loaded.warnings);
 }

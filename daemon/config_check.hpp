@@ -33,6 +33,9 @@ void check_entra(const Desk& desk, ProviderConfig& provider, const std::string& 
 void check_connections(const Desk& desk, ProviderConfig& provider, const std::string& path, const std::string& key,
                        const Environment& environment, std::vector<std::string>& warnings);
 
+/// That every price is complete, and that a cap counts everything.
+void check_money(const Desk& desk, const Config& config, std::vector<std::string>& warnings);
+
 /// Reports a file that is named and cannot be read.
 void check_readable(const Desk& desk, const std::string& path, const std::string& key, const std::string& file);
 

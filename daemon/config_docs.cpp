@@ -9,7 +9,9 @@ namespace {
 
 /// A value as TOML writes it.
 std::string toml_value(const ConfigKey& key, std::string_view value) {
-  if (key.type == ValueType::integer) return std::string(value);
+  const bool bare = key.type == ValueType::integer || key.type == ValueType::boolean || key.type == ValueType::price ||
+                    key.type == ValueType::money;
+  if (bare) return std::string(value);
   return '"' + std::string(value) + '"';
 }
 
@@ -21,6 +23,9 @@ std::string limit_text(const ConfigKey& key, std::int64_t value) {
       return format_size(value);
     case ValueType::count:
       return format_count(value);
+    case ValueType::price:
+    case ValueType::money:
+      return format_decimal(value, decimals_of(key.type));
     default:
       return std::to_string(value);
   }
@@ -45,10 +50,16 @@ std::string upper_snake(std::string_view text) {
 /// "[poll]" or "[[provider]]".
 std::string header(std::string_view section) {
   if (section.ends_with("[]")) return "[[" + std::string(section.substr(0, section.size() - 2)) + "]]";
+  // Nothing in it must be given, and without its keys it would be incomplete.
+  if (section == prices_section) return "#[prices.\"gpt-4o-mini\"]";
   return "[" + std::string(section) + "]";
 }
 
 }  // namespace
+
+std::size_t decimals_of(ValueType type) {
+  return type == ValueType::price ? 6 : 9;
+}
 
 std::string expected_value(const ConfigKey& key) {
   switch (key.type) {
@@ -62,6 +73,12 @@ std::string expected_value(const ConfigKey& key) {
       return "a count such as \"1B\", \"200M\", \"50K\" or 1200" + bounds(key);
     case ValueType::integer:
       return "a whole number" + bounds(key);
+    case ValueType::boolean:
+      return "true or false";
+    case ValueType::price:
+      return "US dollars per million tokens, such as 0.075, not negative and with at most 6 decimal places" + bounds(key);
+    case ValueType::money:
+      return "US dollars such as 100 or 12.50, not negative" + bounds(key);
     case ValueType::choice:
       break;
   }
@@ -76,6 +93,7 @@ std::string expected_value(const ConfigKey& key) {
 std::string environment_variable(const ConfigKey& key, std::string_view table_name) {
   std::string_view section = key.section;
   if (section.ends_with("[]")) section.remove_suffix(2);
+  if (section == prices_section) section = "prices";
   std::string out = "BATCHD_" + upper_snake(section);
   if (!table_name.empty()) out += "_" + upper_snake(table_name);
   return out + "_" + upper_snake(key.name);

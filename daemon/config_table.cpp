@@ -200,14 +200,40 @@ const std::vector<ConfigKey>& table() {
       {.section = "log", .name = "format", .type = ValueType::choice, .fallback = "auto", .choices = {"auto", "json", "text"},
        .help = "`auto` is text on a terminal and JSON elsewhere.",
        .field = FIELD(log.format)},
+
+      {.section = prices_section, .name = "input", .type = ValueType::price, .example = "0.075", .most = 1'000'000'000'000,
+       .help = "US dollars per million input tokens of this model, at the batch rate. Required in each `[prices.\"MODEL\"]`, named as producers name it.",
+       .field = FIELD(prices.at(i).input)},
+      {.section = prices_section, .name = "cached_input", .type = ValueType::price, .example = "0.0375", .most = 1'000'000'000'000,
+       .help = "The same for input tokens that the provider served from its cache. Without it, as `input`.",
+       .field = FIELD(prices.at(i).cached_input)},
+      {.section = prices_section, .name = "output", .type = ValueType::price, .example = "0.30", .most = 1'000'000'000'000,
+       .help = "The same for output tokens; required too, 0 for embeddings.",
+       .field = FIELD(prices.at(i).output)},
+      {.section = prices_section, .name = "max_output", .type = ValueType::count, .example = "16384", .least = 1, .most = 1'000'000'000,
+       .help = "The most output tokens that an answer of the model can have, for `budget.strict`. Without it `budget.max_output`.",
+       .field = FIELD(prices.at(i).max_output)},
+
+      {.section = "budget", .name = "daily", .type = ValueType::money, .example = "100",
+       .help = "The most US dollars that all jobs and replicas together may spend on submissions of one UTC day. What a file may cost is set aside before it is submitted and settled when its answers are stored. Needs a price for every model that is served.",
+       .field = FIELD(budget.daily)},
+      {.section = "budget", .name = "per_job", .type = ValueType::money, .example = "25",
+       .help = "The most US dollars that each job may spend, ever.",
+       .field = FIELD(budget.per_job)},
+      {.section = "budget", .name = "strict", .type = ValueType::boolean, .fallback = "false",
+       .help = "Set aside what an answer can have at most (its `max_tokens`, else the model's maximum) rather than what answers usually have: a cap is then never passed, and filled less.",
+       .field = FIELD(budget.strict)},
+      {.section = "budget", .name = "assumed_output", .type = ValueType::count, .fallback = "2K", .least = 1, .most = 1'000'000'000,
+       .help = "Output tokens to set aside for a request before 100 answers of its model are known; after that, what 99 of 100 answers stay below. Never more than the request's own limit.",
+       .field = FIELD(budget.assumed_output)},
+      {.section = "budget", .name = "max_output", .type = ValueType::count, .fallback = "128K", .least = 1, .most = 1'000'000'000,
+       .help = "With `strict`: output tokens to set aside for a request without a limit of its own, where its model has no `max_output`.",
+       .field = FIELD(budget.max_output)},
   };
   return keys;
 }
 #undef FIELD
 // clang-format on
-
-// Named by the design, and refused rather than ignored until this version can do them.
-constexpr std::string_view later_sections[] = {"prices", "budget"};
 
 }  // namespace
 
@@ -249,10 +275,6 @@ const ConfigKey* find_config_key(std::string_view section, std::string_view name
     if (key.section == section && key.name == name) return &key;
   }
   return nullptr;
-}
-
-bool is_later_section(std::string_view section) {
-  return std::find(std::begin(later_sections), std::end(later_sections), section) != std::end(later_sections);
 }
 
 }  // namespace batchd

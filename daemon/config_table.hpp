@@ -13,19 +13,20 @@
 
 namespace batchd {
 
-enum class ValueType { text, duration, size, count, integer, choice };
+enum class ValueType { text, duration, size, count, integer, choice, boolean, price, money };
 
 /// Where a key's value goes.
-using ConfigField = std::variant<std::string*, Milliseconds*, std::optional<Milliseconds>*, std::int64_t*, int*>;
+using ConfigField = std::variant<std::string*, Milliseconds*, std::optional<Milliseconds>*, std::int64_t*,
+                                 std::optional<std::int64_t>*, int*, bool*>;
 
 struct ConfigKey {
-  std::string_view section;  ///< "poll"; "provider[]" for each [[provider]]
+  std::string_view section;  ///< "poll"; "provider[]" for each [[provider]]; "prices.MODEL" for each [prices."…"]
   std::string_view name;
   ValueType type = ValueType::text;
   std::string_view fallback{};  ///< the default as written in the file, without quotes; "" when there is none
   std::string_view example{};   ///< shown in the example file where there is no default
   bool required = false;
-  std::int64_t least = 0;  ///< of numbers: milliseconds, bytes or a plain count
+  std::int64_t least = 0;  ///< of numbers: milliseconds, bytes, picodollars, nanodollars or a plain count
   std::int64_t most = INT64_MAX;
   std::vector<std::string_view> choices{};
   std::string_view help{};
@@ -37,15 +38,19 @@ struct ConfigKey {
 
 std::span<const ConfigKey> config_keys();
 
+/// The section whose tables are named by models.
+inline constexpr std::string_view prices_section = "prices.MODEL";
+
 /// The sections in the table's order, "[]" and all.
 std::vector<std::string_view> config_sections();
 const ConfigKey* find_config_key(std::string_view section, std::string_view name);
-/// True for sections that are planned and that this version cannot do yet.
-bool is_later_section(std::string_view section);
 /// The valid key that was most likely meant: alike as a whole, or of the same name in another section.
 std::string nearest_config_key(std::string_view section, std::string_view name);
 /// The name nearest to `wanted`, "" when there are none.
 std::string nearest_of(const std::vector<std::string_view>& names, std::string_view wanted);
+
+/// How many decimal places a price or an amount may have, and its unit is one of them: 6 and 9.
+std::size_t decimals_of(ValueType type);
 
 /// What a key accepts, as the end of "expected …".
 std::string expected_value(const ConfigKey& key);

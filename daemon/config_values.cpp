@@ -75,6 +75,35 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
   return number;
 }
 
+std::optional<std::int64_t> parse_decimal(std::string_view text, std::size_t digits) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const std::string_view whole = text.substr(0, text.find('.'));
+  std::string part(text.size() > whole.size() ? text.substr(whole.size() + 1) : std::string_view{});
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool dotted = text.size() > whole.size();
+  if (whole.empty() || (dotted && part.empty()) || !std::all_of(whole.begin(), whole.end(), is_digit) ||
+      !std::all_of(part.begin(), part.end(), is_digit)) {
+    return std::nullopt;
+  }
+  while (part.ends_with('0')) part.pop_back();
+  if (part.size() > digits) return std::nullopt;
+  part.resize(digits, '0');
+  const auto value = parse_integer(std::string(whole) + part);
+  if (!value) return std::nullopt;
+  return negative ? -*value : *value;
+}
+
+std::string format_decimal(std::int64_t value, std::size_t digits) {
+  std::string text = std::to_string(value);
+  const std::size_t sign = text.starts_with('-') ? 1 : 0;
+  if (text.size() - sign <= digits) text.insert(sign, digits + 1 - (text.size() - sign), '0');
+  text.insert(text.size() - digits, ".");
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
 std::string format_duration(Milliseconds value) {
   return format_with_unit(value.count(), durations, "s");
 }

@@ -247,6 +247,8 @@ void serve_models(Config& config, const RunOptions& options, const std::vector<M
     config.deployments.push_back({name, config.providers.front().name, use.model, limit_of(options, config.providers.front())});
   }
   require_served(config, models);
+  for (const std::string& model : models_without_price(config))
+    usage("[budget] sets a cap, and the model " + in_quotes(model) + " has no [prices]: a cap cannot count what has no price");
 }
 
 std::string default_model(const RunOptions& options) {

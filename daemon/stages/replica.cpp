@@ -117,7 +117,7 @@ Task<bool> Replica::publish(Term term) {
   std::vector<DeploymentSettings> deployments;
   for (const DeploymentConfig& d : config_.deployments)
     deployments.push_back({d.name, d.provider, d.model, d.enqueued_token_limit, d.dynamic_token_limit});
-  co_return co_await ports_.store.publish(term, deployments, config_.money);
+  co_return co_await ports_.store.publish(term, deployments, money_rules(config_));
 }
 
 void Replica::make_stages() {
