@@ -237,6 +237,33 @@ std::int64_t Diagnosis::submissions_unknown() {
   return transact(database_, [](Transaction& tx) { return tx.run(queries::submissions_unknown)[0][0].as<std::int64_t>(); });
 }
 
+BudgetLine Diagnosis::budget() {
+  return transact(database_, [](Transaction& tx) {
+    const auto row = tx.run(queries::budget_today)[0];
+    BudgetLine line;
+    line.spent = row[0].as<NanoDollars>();
+    line.reserved = row[1].as<NanoDollars>();
+    if (!row[2].is_null()) line.daily = row[2].as<NanoDollars>();
+    if (!row[3].is_null()) line.per_job = row[3].as<NanoDollars>();
+    return line;
+  });
+}
+
+std::vector<MoneyWait> Diagnosis::money_waits(const std::string& job) {
+  return transact(database_, [&](Transaction& tx) {
+    std::vector<MoneyWait> waits;
+    for (const auto& row : tx.run(queries::money_wait_lines, look_again_for_money.count(), job)) {
+      MoneyWait wait;
+      wait.model = row[0].as<std::string>();
+      wait.job = row[1].as<std::string>();
+      wait.needs = row[2].as<NanoDollars>();
+      wait.above_cap = row[3].as<bool>();
+      waits.push_back(std::move(wait));
+    }
+    return waits;
+  });
+}
+
 std::map<std::string, KnownBatch> Diagnosis::known(const std::vector<std::string>& batches) {
   return transact(database_, [&](Transaction& tx) {
     std::map<std::string, KnownBatch> found;

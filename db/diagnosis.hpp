@@ -2,6 +2,7 @@
 // question is one short transaction, so that one that cannot be answered spoils no other.
 #pragma once
 
+#include "core/money.hpp"
 #include "core/types.hpp"
 #include "db/database.hpp"
 
@@ -69,6 +70,14 @@ struct KnownBatch {
   std::string state;
 };
 
+/// Money of the present UTC day.
+struct BudgetLine {
+  NanoDollars spent = 0;
+  NanoDollars reserved = 0;
+  std::optional<NanoDollars> daily;    ///< the caps of the newest configuration
+  std::optional<NanoDollars> per_job;
+};
+
 /// Every method throws StoreError when the database cannot be used, or this user may not ask.
 class Diagnosis {
  public:
@@ -92,6 +101,9 @@ class Diagnosis {
   std::vector<DeploymentLine> deployments();
   std::vector<WaitingLine> waiting();
   std::int64_t submissions_unknown();
+  BudgetLine budget();
+  /// What waits for money, of one job or ("") of all; a bounded number.
+  std::vector<MoneyWait> money_waits(const std::string& job = "");
   /// Those of the batches that a shard knows, closed ones included.
   std::map<std::string, KnownBatch> known(const std::vector<std::string>& batches);
   /// Ids of the files of a provider that our shards know of.

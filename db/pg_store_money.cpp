@@ -87,12 +87,16 @@ void learn_sizes(BulkTransaction& tx, ShardId shard, const OutputSizes& seen) {
   tx.run(queries::begin_output_sizes, {id});
   const Rows known = tx.run(queries::lock_output_sizes, {id});
   if (known.size() == 0) return;
-  OutputSizes sizes(numbers_of(known.at(0, 1)));
+  OutputSizes sizes = sizes_of(known.at(0, 1));
   sizes.add(seen);
   tx.run(queries::store_output_sizes, {std::string(known.at(0, 0)), text_of_numbers(sizes.counts())});
 }
 
 }  // namespace
+
+OutputSizes sizes_of(std::string_view counts) {
+  return OutputSizes(numbers_of(counts));
+}
 
 void publish_money(Transaction& tx, const MoneyRules& money) {
   const MoneyRules known = read_rules(tx);
@@ -118,7 +122,7 @@ std::optional<Tariff> read_tariff(Transaction& tx, ShardId shard) {
   tariff.strict = row[4].as<bool>();
   tariff.assumed_output = row[5].as<Tokens>();
   tariff.max_output = tariff.prices.max_output > 0 ? tariff.prices.max_output : row[6].as<Tokens>();
-  if (!row[7].is_null()) tariff.usual_output = OutputSizes(numbers_of(row[7].as<std::string>())).usual();
+  if (!row[7].is_null()) tariff.usual_output = sizes_of(row[7].as<std::string>()).usual();
   tariff.day = state_of(row, 8, 9, 10);
   read_job_purses(tx, shard, cap_of(row[11]), tariff);
   return tariff;

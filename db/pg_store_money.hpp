@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/money.hpp"
+#include "core/output_bound.hpp"
 #include "core/shard.hpp"
 #include "db/bulk.hpp"
 #include "db/store.hpp"
@@ -9,6 +10,8 @@
 
 namespace batchd {
 
+/// A histogram as PostgreSQL writes its array.
+OutputSizes sizes_of(std::string_view counts);
 /// Makes these rules the newest ones, if they are others than those that are there.
 void publish_money(Transaction& tx, const MoneyRules& money);
 /// What the requests of a shard may cost and have cost; nothing when its model has no price.

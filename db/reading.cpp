@@ -24,6 +24,7 @@ JobStatus to_job(const pqxx::row& row) {
   job.last_settled = maybe_text(row[11]);
   job.estimated_finish = maybe_text(row[12]);
   job.cost = row[13].as<NanoDollars>();
+  job.waits_for_money = row[14].as<bool>();
   return job;
 }
 

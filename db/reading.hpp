@@ -23,6 +23,7 @@ struct JobStatus {
   std::string started;                          ///< when its first request was accepted
   std::optional<std::string> last_settled;      ///< when a request was last settled
   std::optional<std::string> estimated_finish;  ///< from the rate so far; nothing when finished or not yet known
+  bool waits_for_money = false;                 ///< a cap has no room for some of it
   NanoDollars cost = 0;                         ///< of the shards that are merged; 0 where no model has a price
 
   std::int64_t settled() const { return succeeded + failed + cancelled + expired; }

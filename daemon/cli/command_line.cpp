@@ -89,6 +89,8 @@ void add_work(CLI::App& app, Invocation& i) {
   submit->add_option("--endpoint", i.submit.endpoint, "The endpoint of lines that name none (default /v1/chat/completions)")
       ->type_name("PATH");
   submit->add_option("--priority", i.submit.priority, "Higher goes first (default 0)")->type_name("NUMBER");
+  submit->add_flag("--dry-run", i.submit.dry_run,
+                   "Enqueue nothing: print rows, tokens, files, cost and when they would be answered");
   submit->add_flag("--json", i.submit.json, "Print the counts as JSON");
 
   auto* status = command(

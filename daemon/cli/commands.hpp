@@ -52,6 +52,7 @@ struct SubmitOptions {
   std::string model;     ///< for bodies without one
   std::string endpoint;  ///< for lines without a url
   int priority = 0;
+  bool dry_run = false;
   bool json = false;
 };
 

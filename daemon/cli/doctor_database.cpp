@@ -46,6 +46,7 @@ class Examiner {
     ask("replicas", [this] { replicas(); });
     ask("deployments", [this] { deployments(); });
     ask("queue", [this] { queue(); });
+    ask("budget", [this] { budget(); });
     ask("submissions", [this] { submissions(); });
     ask("files", [this] { files(); });
     return std::move(result_);
@@ -287,6 +288,27 @@ class Examiner {
                   "add a [[deployment]] with that model, at a provider that has the endpoint; they are settled as failed after "
                   "planner.unroutable_after"));
     }
+  }
+
+  void budget() {
+    const BudgetLine line = diagnosis_.budget();
+    const std::vector<MoneyWait> waits = diagnosis_.money_waits();
+    if (config_.prices.empty() && line.spent + line.reserved == 0 && waits.empty()) return;
+    std::string sentence = "$" + dollars(line.spent) + " spent today, $" + dollars(line.reserved) + " reserved";
+    if (line.daily) sentence += ", of $" + dollars(*line.daily) + " a day";
+    if (line.per_job) sentence += ", $" + dollars(*line.per_job) + " a job";
+    if (waits.empty()) {
+      add(fine("budget", sentence));
+      return;
+    }
+    constexpr std::size_t most_named = 3;
+    std::string named;
+    for (std::size_t i = 0; i < std::min(waits.size(), most_named); ++i) {
+      named += (i == 0 ? "" : ", ") + waits[i].model + " of job " + waits[i].job + " ($" + dollars(waits[i].needs) + " at least)";
+    }
+    if (waits.size() > most_named) named += " and " + std::to_string(waits.size() - most_named) + " more";
+    add(warning("budget", sentence + "; requests wait for money: " + named,
+                "raise budget.daily or budget.per_job and restart the daemons; a daily cap begins anew at midnight UTC"));
   }
 
   void submissions() {

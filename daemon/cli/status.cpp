@@ -31,6 +31,8 @@ boost::json::object to_json(const JobStatus& job) {
                           {"output_tokens", job.output_tokens},
                           {"started", job.started}};
   out["last_settled"] = job.last_settled ? boost::json::value(*job.last_settled) : boost::json::value();
+  out["cost_usd"] = static_cast<double>(job.cost) / static_cast<double>(nano_per_dollar);
+  out["waits_for_money"] = job.waits_for_money;
   out["estimated_finish"] = job.estimated_finish ? boost::json::value(*job.estimated_finish) : boost::json::value();
   return out;
 }
@@ -46,6 +48,8 @@ std::string sentence(const JobStatus& job) {
   }
   if (!parts.empty()) out += " (" + parts + ")";
   if (!job.finished()) out += ", " + grouped(job.in_flight) + " in flight, " + grouped(job.queued) + " queued";
+  if (job.cost > 0) out += ", $" + dollars(job.cost) + " spent";
+  if (job.waits_for_money && !job.finished()) out += ", waiting for money: [budget] has no room";
   if (job.estimated_finish) out += ", done at about " + *job.estimated_finish;
   return out;
 }

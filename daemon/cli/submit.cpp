@@ -1,58 +1,12 @@
 #include "cli/context.hpp"
-#include "cli/input_file.hpp"
-#include "cli/line_reader.hpp"
-#include "cli/submit_line.hpp"
+#include "cli/dry_run.hpp"
+#include "cli/submit_lines.hpp"
 #include "db/store.hpp"
 
 #include <boost/json.hpp>
 
 namespace batchd {
 namespace {
-
-struct BadLine : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-/// Requests out of lines; empty lines are passed over.
-class Lines {
- public:
-  Lines(const InputFile& input, SubmitDefaults defaults)
-      : reader_(input.fd(), longest_input_line), defaults_(std::move(defaults)) {}
-
-  /// The next request; false at the end. Throws BadLine, after which the next call goes on behind it.
-  bool next(NewRequest& request) {
-    while (reader_.next(line_)) {
-      if (line_.find_first_not_of(" \t") == std::string::npos) continue;
-      auto wrong =
-          reader_.too_long() ? std::optional<std::string>("longer than 200 MB") : read_submit_line(line_, defaults_, request);
-      if (wrong) throw BadLine("line " + std::to_string(reader_.number()) + ": " + *wrong);
-      ++requests_;
-      return true;
-    }
-    return false;
-  }
-
-  /// Reads to the end, only to complain; returns how many more lines are bad.
-  std::int64_t complain(std::int64_t already = 0) {
-    std::int64_t bad = 0;
-    for (NewRequest request;;) {
-      try {
-        if (!next(request)) break;
-      } catch (const BadLine& error) {
-        if (already + ++bad <= most_complaints) say(error.what());
-      }
-    }
-    if (already + bad > most_complaints) say("… and " + grouped(already + bad - most_complaints) + " more");
-    return bad;
-  }
-  std::int64_t requests() const { return requests_; }
-
- private:
-  LineReader reader_;
-  SubmitDefaults defaults_;
-  std::string line_;
-  std::int64_t requests_ = 0;
-};
 
 /// Shows how far it is, on a terminal.
 EnqueueProgress progress(EnqueueCounts& latest) {
@@ -75,10 +29,11 @@ int run_submit(const CommonOptions& common, const SubmitOptions& options) {
   check_options(options);
   const SubmitDefaults defaults{options.model, options.endpoint};
   const InputFile input(options.file);
+  if (options.dry_run) return dry_submit(common, options, input);
   Database database(database_settings(common));
 
   if (input.regular()) {
-    Lines lines(input, defaults);
+    SubmitLines lines(input, defaults);
     if (const auto bad = lines.complain(); bad > 0) {
       throw CommandError(exit_failure, options.file + " has " + grouped(bad) + " bad lines of " +
                                            grouped(bad + lines.requests()) + ": nothing was enqueued");
@@ -86,7 +41,7 @@ int run_submit(const CommonOptions& common, const SubmitOptions& options) {
     input.rewind();
   }
 
-  Lines lines(input, defaults);
+  SubmitLines lines(input, defaults);
   EnqueueOptions how;
   how.job = options.job;
   how.priority = options.priority;

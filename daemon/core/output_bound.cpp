@@ -65,4 +65,11 @@ std::optional<Tokens> OutputSizes::usual() const {
   return std::nullopt;
 }
 
+Tokens OutputSizes::mean() const {
+  if (total_ == 0) return 0;
+  Tokens sum = 0;
+  for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) sum += counts_[bucket] * top_of(bucket);
+  return sum / total_;
+}
+
 }  // namespace batchd

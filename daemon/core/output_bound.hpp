@@ -24,6 +24,8 @@ class OutputSizes {
   /// 99 of 100 answers have no more output tokens than this, which is at most an eighth above the true value; nothing before there
   /// are enough answers to say so.
   std::optional<Tokens> usual() const;
+  /// What an answer has on average, each taken for the most of its bucket; 0 when there are none.
+  Tokens mean() const;
   bool empty() const { return total_ == 0; }
   std::int64_t total() const { return total_; }
   const std::vector<std::int64_t>& counts() const { return counts_; }

@@ -149,3 +149,18 @@ SELECT DISTINCT model FROM batchd.money_wait WHERE noted_at > clock_timestamp() 
 -- The same for people, of one job or ('') of all.
 SELECT model, job, needs, above_cap FROM batchd.money_wait
 WHERE ($2 = '' OR job = $2) AND noted_at > clock_timestamp() - $1::bigint * interval '1 ms' - interval '5 min' ORDER BY model, job LIMIT 100;
+
+-- name: model_outlook
+-- What is known of a model: how long its answers are, how long half of its latest batches took at most, and how many tokens are ahead.
+SELECT (SELECT o.counts FROM batchd.output_size o WHERE o.model = $1),
+       (SELECT (1000 * percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM s.finished_at - s.submitted_at)))::bigint
+        FROM (SELECT finished_at, submitted_at FROM batchd.shard
+              WHERE model = $1 AND submitted_at IS NOT NULL AND finished_at IS NOT NULL AND finish_reason IN ('ran', 'expired')
+              ORDER BY id DESC LIMIT 50) s),
+       coalesce((SELECT sum(greatest(f.queued_bytes, 0)) FROM batchd.flow f WHERE f.model = $1 AND f.queued > 0) * $2::double precision, 0)::bigint
+         + coalesce((SELECT sum(s.tokens) FROM batchd.shard s
+                     WHERE s.state <> 'closed' AND s.state IN ('planned', 'uploaded', 'submitted') AND s.model = $1), 0)::bigint;
+
+-- name: known_keys
+-- How many of these keys a job has already.
+SELECT count(*) FROM batchd.request_key WHERE job = $1 AND key = ANY ($2::text[]);
