@@ -18,10 +18,12 @@ ModelOutlook Forecasting::model(const std::string& model) {
   });
 }
 
-std::int64_t Forecasting::known(const std::string& job, const std::vector<std::string>& keys) {
+std::set<std::string> Forecasting::known(const std::string& job, const std::vector<std::string>& keys) {
   return transact(database_, [&](Transaction& tx) {
     const auto itself = [](const std::string& key) -> const std::string& { return key; };
-    return tx.run(queries::known_keys, job, text_array_of(keys, itself))[0][0].as<std::int64_t>();
+    std::set<std::string> known;
+    for (const auto& row : tx.run(queries::known_keys, job, text_array_of(keys, itself))) known.insert(row[0].as<std::string>());
+    return known;
   });
 }
 

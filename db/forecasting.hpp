@@ -7,6 +7,7 @@
 #include "db/database.hpp"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,8 @@ class Forecasting {
   explicit Forecasting(Database& database) : database_(database) {}
 
   ModelOutlook model(const std::string& model);
-  /// How many of these keys the job has already.
-  std::int64_t known(const std::string& job, const std::vector<std::string>& keys);
+  /// Those of these keys that the job has already.
+  std::set<std::string> known(const std::string& job, const std::vector<std::string>& keys);
   /// Under the newest configuration's daily cap, as it stands now; nothing without one.
   std::optional<CapState> day();
 

@@ -16,6 +16,7 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <set>
 
 namespace batchd {
 namespace {
@@ -146,11 +147,15 @@ class DryRun {
   }
 
   void count_held() {
-    if (!keys_.empty()) {
-      outlook_.ask([this](Forecasting& database) { known_ += database.known(options_.job, keys_); });
-      keys_.clear();
+    std::set<std::string> known;
+    if (!keys_.empty()) outlook_.ask([&](Forecasting& database) { known = database.known(options_.job, keys_); });
+    keys_.clear();
+    for (const NewRequest& request : held_) {
+      // Enqueueing it would do nothing.
+      const bool is_known = request.key && known.contains(*request.key);
+      known_ += is_known ? 1 : 0;
+      if (!is_known) count(request);
     }
-    for (const NewRequest& request : held_) count(request);
     held_.clear();
     held_bytes_ = 0;
   }

@@ -162,5 +162,5 @@ SELECT (SELECT o.counts FROM batchd.output_size o WHERE o.model = $1),
                      WHERE s.state <> 'closed' AND s.state IN ('planned', 'uploaded', 'submitted') AND s.model = $1), 0)::bigint;
 
 -- name: known_keys
--- How many of these keys a job has already.
-SELECT count(*) FROM batchd.request_key WHERE job = $1 AND key = ANY ($2::text[]);
+-- Those of these keys that a job has already.
+SELECT key FROM batchd.request_key WHERE job = $1 AND key = ANY ($2::text[]);

@@ -119,6 +119,10 @@ constexpr char violations[] = R"(
       SELECT d.name, d.reserved, (SELECT coalesce(sum(s.reserved), 0) FROM batchd.shard s WHERE s.deployment = d.name) AS held
       FROM batchd.deployment d) l WHERE reserved <> held
     UNION ALL
+    SELECT format('money: shards have reserved %s, the days %s, the jobs %s', held, days, jobs) FROM (
+      SELECT (SELECT coalesce(sum(reserved), 0) FROM batchd.shard_money) AS held, (SELECT coalesce(sum(reserved), 0) FROM batchd.money_day) AS days,
+             (SELECT coalesce(sum(reserved), 0) FROM batchd.money_job) AS jobs) m WHERE held <> days OR held <> jobs
+    UNION ALL
     SELECT format('request %s is settled and has attempts left behind', request_id) FROM batchd.request_attempt t
     WHERE EXISTS (SELECT FROM batchd.answer a WHERE a.request_id = t.request_id)
   ) problems)";

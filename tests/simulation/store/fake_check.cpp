@@ -23,6 +23,7 @@ std::string FakeDatabase::check() const {
   if (problem.empty()) problem = check_flows();
   if (problem.empty()) problem = check_jobs();
   if (problem.empty()) problem = check_totals();
+  if (problem.empty()) problem = check_money();
   return problem;
 }
 
