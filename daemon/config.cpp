@@ -1,107 +1,24 @@
 #include "config.hpp"
 
 #include "config_check.hpp"
+#include "config_found.hpp"
 #include "config_table.hpp"
 #include "config_values.hpp"
 
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 #include <utility>
 
 namespace batchd {
 namespace {
 
-/// A value as found, before anything is known about it.
-struct Found {
-  std::optional<std::string> text;
-  std::optional<std::int64_t> integer;
-  std::optional<bool> truth{};
-  std::optional<std::string> decimal{};  // a number, as it would be written without an exponent
-  std::string shown;  // for the operator
-  std::string where;
-  bool from_file = true;  // elsewhere everything is text, numbers too
-};
-
-std::string kind_of(const toml::node& node) {
-  std::ostringstream out;
-  out << node.type();
-  return std::move(out).str();
-}
-
-/// The shortest decimal that reads as this number.
-std::string written(double number) {
-  std::array<char, 400> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed).ptr;
-  return {text.data(), end};
-}
-
-Found found_in_file(const toml::node& node, std::string where) {
-  Found found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
-  if (const auto text = node.value_exact<std::string>()) {
-    found.text = *text;
-    found.shown = in_quotes(*text);
-  } else if (const auto integer = node.value_exact<std::int64_t>()) {
-    found.integer = *integer;
-    found.shown = std::to_string(*integer);
-    found.decimal = found.shown;
-  } else if (const auto truth = node.value_exact<bool>()) {
-    found.truth = *truth;
-    found.shown = *truth ? "true" : "false";
-  } else if (const auto fraction = node.value_exact<double>()) {
-    found.decimal = written(*fraction);
-    found.shown = *found.decimal;
-  } else {
-    found.shown = "a value of type " + kind_of(node);
-  }
-  return found;
-}
-
-Found found_elsewhere(const std::string& text, std::string where) {
-  return {.text = text, .integer = {}, .shown = in_quotes(text), .where = std::move(where), .from_file = false};
-}
-
 bool holds_secret(const ConfigKey& key) {
   return key.section == "database" && key.name.ends_with("url");
-}
-
-/// The number that `found` stands for under this key's type.
-std::optional<std::int64_t> number(const ConfigKey& key, const Found& found) {
-  switch (key.type) {
-    case ValueType::duration:
-      if (!found.text) return std::nullopt;
-      if (const auto duration = parse_duration(*found.text)) return duration->count();
-      return std::nullopt;
-    case ValueType::size:
-      return found.text ? parse_size(*found.text) : found.integer;
-    case ValueType::count:
-      return found.text ? parse_count(*found.text) : found.integer;
-    case ValueType::integer:
-      if (found.text && !found.from_file) return parse_integer(*found.text);
-      return found.integer;
-    case ValueType::price:
-    case ValueType::money: {
-      const std::optional<std::string>& text = found.text ? found.text : found.decimal;
-      return text ? parse_decimal(*text, decimals_of(key.type)) : std::nullopt;
-    }
-    default:
-      return std::nullopt;
-  }
-}
-
-void store(ConfigField field, std::int64_t value) {
-  if (auto* duration = std::get_if<Milliseconds*>(&field)) **duration = Milliseconds(value);
-  if (auto* duration = std::get_if<std::optional<Milliseconds>*>(&field)) **duration = Milliseconds(value);
-  if (auto* large = std::get_if<std::int64_t*>(&field)) **large = value;
-  if (auto* maybe = std::get_if<std::optional<std::int64_t>*>(&field)) **maybe = value;
-  if (auto* small = std::get_if<int*>(&field)) **small = static_cast<int>(value);
 }
 
 class Reader {
@@ -195,8 +112,8 @@ class Reader {
   /// `[prices."gpt-4o-mini"]`: a table for each model.
   void read_prices(const toml::node& node) {
     const toml::table* tables = node.as_table();
-    const bool all_tables =
-        tables != nullptr && std::all_of(tables->begin(), tables->end(), [](const auto& entry) { return entry.second.is_table(); });
+    const bool all_tables = tables != nullptr && std::all_of(tables->begin(), tables->end(),
+                                                             [](const auto& entry) { return entry.second.is_table(); });
     if (!all_tables) {
       problem(place(node), "prices", "a value", "[prices.\"MODEL\"] with the model's name in quotes, and its keys below");
       return;
@@ -318,8 +235,8 @@ class Reader {
         *std::get<bool*>(field) = yes;
         return;
       }
-    } else if (const auto value = number(key, found); value && *value >= key.least && *value <= key.most) {
-      store(field, *value);
+    } else if (const auto value = number_in(key, found); value && *value >= key.least && *value <= key.most) {
+      store_number(field, *value);
       return;
     }
     problem(found.where, path, shown, expected_value(key) + hint, key.path());

@@ -46,9 +46,9 @@ void check_money(const Desk& desk, const Config& config, std::vector<std::string
                   expected_value(*find_config_key(prices_section, name)));
     }
     const std::string& model = config.prices[i].model;
-    const bool served = config.deployments.empty() ||
-                        std::any_of(config.deployments.begin(), config.deployments.end(),
-                                    [&](const DeploymentConfig& deployment) { return deployment.model == model; });
+    const bool served =
+        config.deployments.empty() || std::any_of(config.deployments.begin(), config.deployments.end(),
+                                                  [&](const DeploymentConfig& deployment) { return deployment.model == model; });
     if (!served) warnings.push_back("prices." + model + " is the price of a model that no deployment serves");
   }
   for (const std::string& model : models_without_price(config)) {

@@ -17,8 +17,8 @@ std::optional<Milliseconds> parse_duration(std::string_view text);
 std::optional<std::int64_t> parse_size(std::string_view text);
 /// "1B" "200M" "50K" "1200".
 std::optional<std::int64_t> parse_count(std::string_view text);
-/// "12.5" "0.075", "-1" too, in units of which `digits` decimal places make a whole one: 75 for "0.075" with 3. Nothing when there are
-/// more places than that, or anything else.
+/// "12.5" "0.075", "-1" too, in units of which `digits` decimal places make a whole one: 75 for "0.075" with 3. Nothing when
+/// there are more places than that, or anything else.
 std::optional<std::int64_t> parse_decimal(std::string_view text, std::size_t digits);
 /// "4" "-1".
 std::optional<std::int64_t> parse_integer(std::string_view text);

@@ -138,6 +138,7 @@ struct Metrics::Impl {
   std::map<std::string, Clock::time_point, std::less<>> beats;
   std::map<std::string, std::set<std::string>, std::less<>> pause_reasons;  // by deployment: reasons ever shown
   std::map<std::string, Gauge*> unroutable_models;
+  Gauge* remaining = nullptr;  // of the day's cap, while there is one
 };
 
 Metrics::Metrics(std::string_view version) : impl_(std::make_unique<Impl>()) {
@@ -243,7 +244,10 @@ void Metrics::set_submissions_unknown(std::int64_t count) {
 void Metrics::set_budget(NanoDollars spent, NanoDollars reserved, std::optional<NanoDollars> daily) {
   impl_->cost_today.Set(in_dollars(spent));
   impl_->cost_reserved.Set(in_dollars(reserved));
-  if (daily) impl_->budget_remaining.Add({}).Set(in_dollars(*daily - spent - reserved));
+  const std::lock_guard lock(impl_->mutex);
+  if (daily && !impl_->remaining) impl_->remaining = &impl_->budget_remaining.Add({});
+  if (daily) impl_->remaining->Set(in_dollars(*daily - spent - reserved));
+  if (!daily && impl_->remaining) impl_->budget_remaining.Remove(std::exchange(impl_->remaining, nullptr));
 }
 
 void Metrics::set_calls_withheld(std::string_view provider, bool withheld) {

@@ -74,7 +74,7 @@ struct KnownBatch {
 struct BudgetLine {
   NanoDollars spent = 0;
   NanoDollars reserved = 0;
-  std::optional<NanoDollars> daily;    ///< the caps of the newest configuration
+  std::optional<NanoDollars> daily;  ///< the caps of the newest configuration
   std::optional<NanoDollars> per_job;
 };
 

@@ -1,4 +1,5 @@
-// Money: the rules, what a shard may cost, what it has cost. Every sum is moved by a guarded statement in its caller's transaction.
+// Money: the rules, what a shard may cost, what it has cost. Every sum is moved by a guarded statement in its caller's
+// transaction.
 #include "db/pg_store_money.hpp"
 
 #include "core/money_step.hpp"

@@ -136,8 +136,8 @@ struct BoundShard {
 
 enum class SaveResult {
   saved,
-  lost,     ///< the lease or the expected state is gone: another replica has the shard, drop it
-  no_room,  ///< the deployment's quota has no room for the reservation asked for, or the deployment is paused
+  lost,      ///< the lease or the expected state is gone: another replica has the shard, drop it
+  no_room,   ///< the deployment's quota has no room for the reservation asked for, or the deployment is paused
   no_money,  ///< a cap has no room for what it may cost; noted for the planner and for people
 };
 

@@ -129,7 +129,8 @@ std::string head(const StatusSnapshot& status, const Readiness& readiness) {
   for (const DeploymentView& deployment : status.deployments) {
     if (deployment.paused.empty()) continue;
     if (deployment.paused == "budget") {
-      out += "<p class=\"note\">Requests for <b>" + escaped(deployment.model) + "</b> wait for money: [budget] has no room for them.</p>";
+      out += "<p class=\"note\">Requests for <b>" + escaped(deployment.model) +
+             "</b> wait for money: [budget] has no room for them.</p>";
       continue;
     }
     out +=
@@ -199,7 +200,8 @@ std::string jobs(const StatusSnapshot& status) {
     const std::array<Part, 3> parts{{{"ok", j.succeeded}, {"bad", j.failed + j.cancelled + j.expired}, {"run", j.in_flight}}};
     out += "<tr><td>" + escaped(j.job) + "</td><td>" + grouped(j.queued) + "</td><td>" + grouped(j.in_flight) + "</td><td>" +
            grouped(j.succeeded) + "</td><td>" + grouped(j.failed) + "</td><td>" + grouped(j.cancelled) + "</td><td>" +
-           grouped(j.expired) + "</td><td>" + (j.cost > 0 ? "$" + dollars(j.cost) : "") + "</td><td class=\"wide\">" + bar(parts, j.accepted()) + "</td></tr>";
+           grouped(j.expired) + "</td><td>" + (j.cost > 0 ? "$" + dollars(j.cost) : "") + "</td><td class=\"wide\">" +
+           bar(parts, j.accepted()) + "</td></tr>";
   }
   if (status.jobs.empty()) out += "<tr><td class=\"soft\">none yet</td></tr>";
   return out + "</tbody></table></div>";

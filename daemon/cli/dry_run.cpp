@@ -102,7 +102,7 @@ class DryRun {
   }
 
   std::string json() const {
-    boost::json::object out{{"job", options_.job}, {"dry_run", true}, {"rows", rows_},   {"new", rows_ - known_},
+    boost::json::object out{{"job", options_.job}, {"dry_run", true},   {"rows", rows_},   {"new", rows_ - known_},
                             {"known", known_},     {"tokens", tokens_}, {"shards", files_}};
     out["cost_usd"] = priced() ? boost::json::value(usd(expected_)) : boost::json::value();
     out["most_usd"] = priced() ? boost::json::value(usd(bound_)) : boost::json::value();
@@ -115,8 +115,9 @@ class DryRun {
   }
 
   std::string text() const {
-    std::string out = options_.job + ": " + grouped(rows_) + " rows (" + grouped(known_) + " known already), about " + grouped(tokens_) +
-                      " input tokens in " + grouped(files_) + (files_ == 1 ? " file" : " files") + "; nothing was enqueued\n";
+    std::string out = options_.job + ": " + grouped(rows_) + " rows (" + grouped(known_) + " known already), about " +
+                      grouped(tokens_) + " input tokens in " + grouped(files_) + (files_ == 1 ? " file" : " files") +
+                      "; nothing was enqueued\n";
     if (priced()) {
       out += "cost: about $" + dollars(expected_) + ", at most $" + dollars(bound_) + " set aside";
       if (day_) out += "; today's budget has $" + dollars(day_->left()) + " left";
@@ -142,7 +143,8 @@ class DryRun {
     const std::time_t then = std::time(nullptr) + static_cast<std::time_t>(finish_.count() / 1000);
     std::tm utc{};
     char text[32];
-    if (gmtime_r(&then, &utc) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) return std::nullopt;
+    if (gmtime_r(&then, &utc) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+      return std::nullopt;
     return text;
   }
 
@@ -213,8 +215,9 @@ class DryRun {
       target.load.limit = deployment.enqueued_token_limit;
       target.max_requests = std::min(config_.planner.max_requests, dialect->max_requests_per_file);
       target.max_bytes = std::min(config_.planner.max_bytes, dialect->max_file_bytes);
-      target.bytes_per_request = line_overhead(
-          {line_url(*dialect, lane.endpoint), dialect->model_is_deployment ? deployment.name : deployment.model, target.max_bytes});
+      target.bytes_per_request =
+          line_overhead({line_url(*dialect, lane.endpoint), dialect->model_is_deployment ? deployment.name : deployment.model,
+                         target.max_bytes});
       target.endpoints.assign(dialect->endpoints.begin(), dialect->endpoints.end());
       if (has_endpoint(target.endpoints, lane.endpoint)) forecast.limit += deployment.enqueued_token_limit;
       targets.push_back(std::move(target));

@@ -7,7 +7,8 @@ namespace batchd {
 bool SubmitLines::next(NewRequest& request) {
   while (reader_.next(line_)) {
     if (line_.find_first_not_of(" \t") == std::string::npos) continue;
-    auto wrong = reader_.too_long() ? std::optional<std::string>("longer than 200 MB") : read_submit_line(line_, defaults_, request);
+    auto wrong =
+        reader_.too_long() ? std::optional<std::string>("longer than 200 MB") : read_submit_line(line_, defaults_, request);
     if (wrong) throw BadLine("line " + std::to_string(reader_.number()) + ": " + *wrong);
     ++requests_;
     return true;

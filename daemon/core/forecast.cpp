@@ -20,7 +20,8 @@ std::optional<Milliseconds> finish_in(Tokens ahead, Tokens wanted, Tokens limit,
   if (!turnaround || limit <= 0) return std::nullopt;
   const double rounds = std::ceil(static_cast<double>(ahead + wanted) / static_cast<double>(limit));
   constexpr double longest = 1e13;  // some centuries
-  return Milliseconds{static_cast<std::int64_t>(std::min(longest, std::max(1.0, rounds) * static_cast<double>(turnaround->count())))};
+  return Milliseconds{
+      static_cast<std::int64_t>(std::min(longest, std::max(1.0, rounds) * static_cast<double>(turnaround->count())))};
 }
 
 }  // namespace batchd

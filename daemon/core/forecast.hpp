@@ -24,8 +24,8 @@ class FileCounter {
   Bytes bytes_ = 0;
 };
 
-/// From now until `wanted` tokens are answered that come behind `ahead` others, where `limit` may be enqueued at a time and a batch
-/// usually takes `turnaround`; nothing when that is not known.
+/// From now until `wanted` tokens are answered that come behind `ahead` others, where `limit` may be enqueued at a time and a
+/// batch usually takes `turnaround`; nothing when that is not known.
 std::optional<Milliseconds> finish_in(Tokens ahead, Tokens wanted, Tokens limit, std::optional<Milliseconds> turnaround);
 
 }  // namespace batchd

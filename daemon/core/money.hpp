@@ -1,6 +1,6 @@
-// What requests cost, and what may be spent on them: prices, the bound of a request's cost before it is sent, caps, and what still
-// fits under them. Whole numbers only: prices are picodollars per token (a millionth of a dollar per million tokens), sums are
-// nanodollars (64 bits hold nine billion dollars), rounded once, for each request.
+// What requests cost, and what may be spent on them: prices, the bound of a request's cost before it is sent, caps, and what
+// still fits under them. Whole numbers only: prices are picodollars per token (a millionth of a dollar per million tokens), sums
+// are nanodollars (64 bits hold nine billion dollars), rounded once, for each request.
 #pragma once
 
 #include "core/outcome.hpp"
@@ -77,11 +77,13 @@ struct Tariff {
   std::map<FlowId, std::size_t> job_of;  ///< a flow's place in `jobs`
 };
 
-/// The most output tokens that a request's body lets its answers have, all of its choices together; nothing when it sets no limit.
+/// The most output tokens that a request's body lets its answers have, all of its choices together; nothing when it sets no
+/// limit.
 std::optional<Tokens> declared_output(std::string_view body);
 /// How many choices a body asks for.
 std::int64_t choices_of(std::string_view body);
-/// What to reserve for a request: its input, and as much output as its answer may be expected to have at most. `embeds`: it has none.
+/// What to reserve for a request: its input, and as much output as its answer may be expected to have at most. `embeds`: it has
+/// none.
 NanoDollars bound_of(Tokens input, std::string_view body, bool embeds, const Tariff& tariff);
 
 /// What a job's part of a shard may cost, and the least of its requests.
@@ -109,19 +111,20 @@ struct MoneyWait {
   bool above_cap = false;
 };
 
-/// How long what waits for money waits at most before it is looked at again, should nothing seem to have changed: it may have been
-/// cancelled, or something cheaper come.
+/// How long what waits for money waits at most before it is looked at again, should nothing seem to have changed: it may have
+/// been cancelled, or something cheaper come.
 inline constexpr Milliseconds look_again_for_money{900'000};
 /// A request above a whole cap is due a little earlier, so that what is said of it has no gap.
 inline constexpr Milliseconds above_cap_delay{840'000};
 /// The code of the error that such a request waits with.
 inline constexpr std::string_view above_cap_code = "above_budget";
 
-/// True when it would only be left out again. Small remains are not cut into dust while more may come back: there must be room for
-/// all that waits, or for a fiftieth of the cap, unless nothing is outstanding.
+/// True when it would only be left out again. Small remains are not cut into dust while more may come back: there must be room
+/// for all that waits, or for a fiftieth of the cap, unless nothing is outstanding.
 bool must_wait(const MoneyWait& wait, const std::optional<CapState>& day, const std::optional<CapState>& job);
 
-/// What a file may still take on while its lines are written. Requests that do not fit are left out; cheaper ones behind them may.
+/// What a file may still take on while its lines are written. Requests that do not fit are left out; cheaper ones behind them
+/// may.
 class Purse {
  public:
   enum class Fit { fits, later, never };

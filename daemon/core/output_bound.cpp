@@ -17,7 +17,8 @@ std::size_t OutputSizes::bucket_of(Tokens tokens) {
   const auto value = static_cast<std::uint64_t>(std::clamp<Tokens>(tokens, 0, most_output_tokens));
   if (value < buckets_a_doubling) return static_cast<std::size_t>(value);
   const int shift = std::bit_width(value) - 1 - doubling_bits;
-  return buckets_a_doubling + static_cast<std::size_t>(shift) * buckets_a_doubling + static_cast<std::size_t>((value >> shift) - buckets_a_doubling);
+  return buckets_a_doubling + static_cast<std::size_t>(shift) * buckets_a_doubling +
+         static_cast<std::size_t>((value >> shift) - buckets_a_doubling);
 }
 
 Tokens OutputSizes::top_of(std::size_t bucket) {

@@ -21,8 +21,8 @@ class OutputSizes {
   /// Takes the other's answers as seen now, and forgets half of everything whenever there are many.
   void add(const OutputSizes& newer);
 
-  /// 99 of 100 answers have no more output tokens than this, which is at most an eighth above the true value; nothing before there
-  /// are enough answers to say so.
+  /// 99 of 100 answers have no more output tokens than this, which is at most an eighth above the true value; nothing before
+  /// there are enough answers to say so.
   std::optional<Tokens> usual() const;
   /// What an answer has on average, each taken for the most of its bucket; 0 when there are none.
   Tokens mean() const;

@@ -81,7 +81,8 @@ Task<void> SubmitStage::step(Shard shard) {
 
 /// It is planned anew, as large as the caps have room for; what waits for them is noted.
 Task<void> SubmitStage::give_up_for_money(Shard& shard) {
-  context_.log.info("shard.unaffordable", {{"shard", shard.id.value}, {"deployment", shard.deployment}, {"requests", shard.requests}});
+  context_.log.info("shard.unaffordable",
+                    {{"shard", shard.id.value}, {"deployment", shard.deployment}, {"requests", shard.requests}});
   co_await advance(shard, GivenUp{});
   context_.bells.merge.notify();
 }

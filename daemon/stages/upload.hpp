@@ -24,7 +24,7 @@ class UploadStage final : public Stage {
     std::vector<RequestId> left_out;   ///< did not fit after all
     std::vector<RequestId> above_cap;  ///< would cost more than a whole cap allows
     std::optional<Purse> purse;        ///< where the model has a price
-    std::string failure;              ///< what the disk said, thrown again on the loop
+    std::string failure;               ///< what the disk said, thrown again on the loop
   };
 
   Task<int> run_once() override;

@@ -42,7 +42,8 @@ SELECT p.job, accepted, queued, in_flight, succeeded, failed, cancelled, expired
        to_char(last_settled AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS settled_text,
        to_char(estimated_finish AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finish_text,
        (cost * 1000000000)::bigint AS cost,
-       EXISTS (SELECT FROM batchd.money_wait w WHERE w.job = p.job AND w.noted_at > clock_timestamp() - interval '20 min') AS waits_for_money
+       EXISTS (SELECT FROM batchd.money_wait w
+               WHERE w.job = p.job AND w.noted_at BETWEEN clock_timestamp() - interval '20 min' AND clock_timestamp()) AS waits_for_money
 FROM batchd.job_progress p
 ORDER BY (queued + in_flight > 0) DESC, started DESC, job LIMIT $1::int;
 
@@ -53,7 +54,8 @@ SELECT p.job, accepted, queued, in_flight, succeeded, failed, cancelled, expired
        to_char(last_settled AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS settled_text,
        to_char(estimated_finish AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finish_text,
        (cost * 1000000000)::bigint AS cost,
-       EXISTS (SELECT FROM batchd.money_wait w WHERE w.job = p.job AND w.noted_at > clock_timestamp() - interval '20 min') AS waits_for_money
+       EXISTS (SELECT FROM batchd.money_wait w
+               WHERE w.job = p.job AND w.noted_at BETWEEN clock_timestamp() - interval '20 min' AND clock_timestamp()) AS waits_for_money
 FROM batchd.job_progress p WHERE p.job = $1;
 
 -- name: request_by_id

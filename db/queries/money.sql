@@ -70,7 +70,7 @@ CROSS JOIN batchd.budget b
 LEFT JOIN batchd.money_day d ON d.day = batchd.utc_day()
 LEFT JOIN batchd.money_job j ON j.job = w.job
 LEFT JOIN batchd.money_staged t ON t.job = w.job
-WHERE NOT w.above_cap AND w.noted_at > clock_timestamp() - $1::bigint * interval '1 ms';
+WHERE NOT w.above_cap AND w.noted_at BETWEEN clock_timestamp() - $1::bigint * interval '1 ms' AND clock_timestamp();
 
 -- name: note_money_wait
 -- Requests of a shard's model and this job wait for money.
@@ -143,12 +143,14 @@ SELECT deployment, spent FROM batchd.money_deployment WHERE day = batchd.utc_day
 
 -- name: models_short_of_money
 -- Models with requests that wait for money; a little longer than they are passed by, so that one more look makes no gap.
-SELECT DISTINCT model FROM batchd.money_wait WHERE noted_at > clock_timestamp() - $1::bigint * interval '1 ms' - interval '5 min';
+SELECT DISTINCT model FROM batchd.money_wait
+WHERE noted_at BETWEEN clock_timestamp() - $1::bigint * interval '1 ms' - interval '5 min' AND clock_timestamp();
 
 -- name: money_wait_lines
 -- The same for people, of one job or ('') of all.
 SELECT model, job, needs, above_cap FROM batchd.money_wait
-WHERE ($2 = '' OR job = $2) AND noted_at > clock_timestamp() - $1::bigint * interval '1 ms' - interval '5 min' ORDER BY model, job LIMIT 100;
+WHERE ($2 = '' OR job = $2)
+  AND noted_at BETWEEN clock_timestamp() - $1::bigint * interval '1 ms' - interval '5 min' AND clock_timestamp() ORDER BY model, job LIMIT 100;
 
 -- name: model_outlook
 -- What is known of a model: how long its answers are, how long half of its latest batches took at most, and how many tokens are ahead.

@@ -142,7 +142,8 @@ void PgStoreHarness::age(Milliseconds time) {
   // Days of money are dates: whole ones pass.
   if (const auto days = std::chrono::floor<std::chrono::days>(time).count(); days != 0) {
     for (const char* table : {"money_day", "money_deployment", "shard_money"})
-      statements += std::string("UPDATE batchd.") + table + " SET day = day - " + std::to_string(days) + " WHERE day IS NOT NULL;";
+      statements +=
+          std::string("UPDATE batchd.") + table + " SET day = day - " + std::to_string(days) + " WHERE day IS NOT NULL;";
   }
   sql_.run("BEGIN;" + statements + "COMMIT");
 }

@@ -40,7 +40,8 @@ std::map<std::string, NanoDollars> FakeDatabase::staged_money() const {
     const auto parts = money_.shards.find(row.shard.id);
     if (parts == money_.shards.end() || row.shard.state != ShardState::uploaded || row.shard.intent) continue;
     const DeploymentRow* const deployment = find_deployment(row.shard.deployment);
-    if (deployment == nullptr || !deployment->configured || is_paused("all") || is_paused("deployment:" + deployment->name)) continue;
+    if (deployment == nullptr || !deployment->configured || is_paused("all") || is_paused("deployment:" + deployment->name))
+      continue;
     if (deployment->paused_until && *deployment->paused_until > server_->clock()) continue;
     for (const auto& [job, part] : parts->second) {
       if (part.reserved == 0) staged[job] += part.bound;
@@ -91,15 +92,17 @@ std::optional<Tariff> FakeDatabase::tariff_of(const ShardRow& row) const {
 
 bool FakeDatabase::waits_for_money(const FlowRow& flow, Instant now) const {
   const auto row = money_.waits.find({flow.lane.model, flow.job});
-  if (row == money_.waits.end() || row->second.noted_at <= now - look_again_for_money) return false;
+  if (row == money_.waits.end() || row->second.noted_at < now - look_again_for_money || row->second.noted_at > now) return false;
   return must_wait(row->second.wait, day_cap(), job_cap(flow.job));
 }
 
 bool FakeDatabase::needs_money(const std::string& model) const {
   if (money_.waits.empty()) return false;
-  const Instant since = server_->clock() - look_again_for_money - shown_longer;
-  return std::any_of(money_.waits.begin(), money_.waits.end(),
-                     [&](const auto& row) { return row.first.first == model && row.second.noted_at > since; });
+  const Instant now = server_->clock();
+  const Instant since = now - look_again_for_money - shown_longer;
+  return std::any_of(money_.waits.begin(), money_.waits.end(), [&](const auto& row) {
+    return row.first.first == model && row.second.noted_at >= since && row.second.noted_at <= now;
+  });
 }
 
 bool FakeDatabase::affords(ShardId shard) const {

@@ -1,0 +1,84 @@
+#include "config_found.hpp"
+
+#include "config_values.hpp"
+
+#include <array>
+#include <charconv>
+#include <sstream>
+#include <utility>
+
+namespace batchd {
+namespace {
+
+std::string kind_of(const toml::node& node) {
+  std::ostringstream out;
+  out << node.type();
+  return std::move(out).str();
+}
+
+/// The shortest decimal that reads as this number.
+std::string written(double number) {
+  std::array<char, 400> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed).ptr;
+  return {text.data(), end};
+}
+
+}  // namespace
+
+Found found_in_file(const toml::node& node, std::string where) {
+  Found found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
+  if (const auto text = node.value_exact<std::string>()) {
+    found.text = *text;
+    found.shown = in_quotes(*text);
+  } else if (const auto integer = node.value_exact<std::int64_t>()) {
+    found.integer = *integer;
+    found.shown = std::to_string(*integer);
+    found.decimal = found.shown;
+  } else if (const auto truth = node.value_exact<bool>()) {
+    found.truth = *truth;
+    found.shown = *truth ? "true" : "false";
+  } else if (const auto fraction = node.value_exact<double>()) {
+    found.decimal = written(*fraction);
+    found.shown = *found.decimal;
+  } else {
+    found.shown = "a value of type " + kind_of(node);
+  }
+  return found;
+}
+
+Found found_elsewhere(const std::string& text, std::string where) {
+  return {.text = text, .integer = {}, .shown = in_quotes(text), .where = std::move(where), .from_file = false};
+}
+
+std::optional<std::int64_t> number_in(const ConfigKey& key, const Found& found) {
+  switch (key.type) {
+    case ValueType::duration:
+      if (!found.text) return std::nullopt;
+      if (const auto duration = parse_duration(*found.text)) return duration->count();
+      return std::nullopt;
+    case ValueType::size:
+      return found.text ? parse_size(*found.text) : found.integer;
+    case ValueType::count:
+      return found.text ? parse_count(*found.text) : found.integer;
+    case ValueType::integer:
+      if (found.text && !found.from_file) return parse_integer(*found.text);
+      return found.integer;
+    case ValueType::price:
+    case ValueType::money: {
+      const std::optional<std::string>& text = found.text ? found.text : found.decimal;
+      return text ? parse_decimal(*text, decimals_of(key.type)) : std::nullopt;
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+void store_number(ConfigField field, std::int64_t value) {
+  if (auto* duration = std::get_if<Milliseconds*>(&field)) **duration = Milliseconds(value);
+  if (auto* duration = std::get_if<std::optional<Milliseconds>*>(&field)) **duration = Milliseconds(value);
+  if (auto* large = std::get_if<std::int64_t*>(&field)) **large = value;
+  if (auto* maybe = std::get_if<std::optional<std::int64_t>*>(&field)) **maybe = value;
+  if (auto* small = std::get_if<int*>(&field)) **small = static_cast<int>(value);
+}
+
+}  // namespace batchd

@@ -1,0 +1,31 @@
+// A value of the configuration as it was found, before it is known which key it is for.
+#pragma once
+
+#include "config_table.hpp"
+
+#include <toml++/toml.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace batchd {
+
+struct Found {
+  std::optional<std::string> text;
+  std::optional<std::int64_t> integer;
+  std::optional<bool> truth{};
+  std::optional<std::string> decimal{};  ///< a number, as it would be written without an exponent
+  std::string shown;                     ///< for the operator
+  std::string where;
+  bool from_file = true;  ///< elsewhere everything is text, numbers too
+};
+
+Found found_in_file(const toml::node& node, std::string where);
+Found found_elsewhere(const std::string& text, std::string where);
+
+/// The number that `found` stands for under this key's type; nothing when it is none.
+std::optional<std::int64_t> number_in(const ConfigKey& key, const Found& found);
+void store_number(ConfigField field, std::int64_t value);
+
+}  // namespace batchd
