@@ -134,8 +134,8 @@ Purse::Fit Purse::take(FlowId flow, NanoDollars bound) {
     note(part.above, part.never, bound);
     return Fit::never;
   }
-  const bool day_has = !day || bound <= day->left() - total_;
-  const bool job_has = !job || bound <= job->left() - part.taken.bound;
+  const bool day_has = !day || bound == 0 || bound <= day->left() - total_;
+  const bool job_has = !job || bound == 0 || bound <= job->left() - part.taken.bound;
   if (!day_has || !job_has) {
     note(part.wanting, part.later, bound);
     return Fit::later;

@@ -351,6 +351,15 @@ TEST_P(StoreMoney, LearnsHowLongAnswersAre) {
   EXPECT_EQ(tariff->usual_output, 4) << "each had four tokens";
 }
 
+TEST_P(StoreMoney, IsNotAskedForByWhatCostsNothing) {
+  const Term term = payer(rules(1'000));
+  Shard dear = written(term, 5'000);
+  step(term, dear, Found{batch_of(dear), 1, *dear.input_file});
+  EXPECT_EQ(budget().reserved, 5'000) << "above the cap";
+  Shard free = written(term, 0, "default");
+  EXPECT_EQ(announce(term, free), SaveResult::saved);
+}
+
 TEST_P(StoreMoney, OfALostLeaseIsNotMoved) {
   const Term term = payer(rules(1'000));
   Shard shard = written(term, 600);

@@ -113,11 +113,11 @@ bool FakeDatabase::affords(ShardId shard) const {
     wanted += part.bound;
     const auto sum = money_.jobs.find(job);
     const NanoDollars committed = sum == money_.jobs.end() ? 0 : sum_of(sum->second);
-    if (money_.rules.per_job && committed + part.bound > *money_.rules.per_job) return false;
+    if (money_.rules.per_job && part.bound > 0 && committed + part.bound > *money_.rules.per_job) return false;
   }
   const auto day = money_.days.find(day_of(server_->clock()));
   const NanoDollars committed = day == money_.days.end() ? 0 : sum_of(day->second);
-  return !money_.rules.daily || committed + wanted <= *money_.rules.daily;
+  return !money_.rules.daily || wanted == 0 || committed + wanted <= *money_.rules.daily;
 }
 
 void FakeDatabase::note_money_wait(const std::string& model, const Shortage& shortage) {

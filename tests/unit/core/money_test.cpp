@@ -123,6 +123,14 @@ TEST(Purse, TakesWhatFitsAndGoesOnBehindWhatDoesNot) {
   EXPECT_FALSE(purse.shortages()[0].above_cap) << "what may fit some day is told before what never does";
 }
 
+TEST(Purse, AlwaysHasRoomForWhatCostsNothing) {
+  Tariff t = tariff();
+  t.day = CapState{100, 140, true};
+  Purse purse(t);
+  EXPECT_EQ(purse.take(FlowId{1}, 0), Purse::Fit::fits);
+  EXPECT_EQ(purse.take(FlowId{1}, 1), Purse::Fit::later);
+}
+
 TEST(Purse, KeepsEachJobUnderItsOwnCap) {
   Tariff t = tariff();
   t.jobs[0].cap = CapState{30, 10, false};

@@ -33,11 +33,24 @@ TEST(OutputLine, ASuccessKeepsTheBodyByteForByteAndReadsItsUsage) {
   EXPECT_EQ(r.settlement.error, "");
 }
 
+TEST(OutputLine, ReadsWhatOfTheInputWasCached) {
+  const auto cached = [](const std::string& usage) {
+    return reading_of(R"({"custom_id":"5-1","response":{"status_code":200,"body":{"usage":)" + usage + "}}}")
+        .settlement.usage->cached;
+  };
+  EXPECT_EQ(cached(R"({"prompt_tokens":12,"prompt_tokens_details":{"cached_tokens":8,"audio_tokens":0}})"), 8);
+  EXPECT_EQ(cached(R"({"input_tokens_details":{"cached_tokens":3},"input_tokens":12})"), 3);
+  EXPECT_EQ(cached(R"({"prompt_tokens":12,"prompt_tokens_details":{"cached_tokens":80}})"), 12) << "no more than there was";
+  EXPECT_EQ(cached(R"({"prompt_tokens":12,"prompt_tokens_details":null})"), 0);
+  EXPECT_EQ(cached(R"({"prompt_tokens":12,"prompt_tokens_details":{"cached_tokens":"many"}})"), 0);
+}
+
 TEST(OutputLine, ReadsTheUsageOfResponsesToo) {
   const LineReading r =
       reading_of(R"({"custom_id":"5-1","response":{"status_code":200,"body":{"usage":{"input_tokens":7,"output_tokens":2}}}})");
   EXPECT_EQ(r.settlement.usage->input, 7);
   EXPECT_EQ(r.settlement.usage->output, 2);
+  EXPECT_EQ(r.settlement.usage->cached, 0);
 }
 
 struct StatusCase {

@@ -38,6 +38,23 @@ TEST(Metrics, EveryNameThatDashboardsRelyOnIsDeclared) {
   }
 }
 
+TEST(Metrics, MoneyIsInDollarsAndWhatIsLeftOfNoCapIsNotShown) {
+  Metrics metrics("1.2.3");
+  metrics.set_deployment("mini", 0, 10);
+  EXPECT_EQ(value(metrics, "batchd_cost_usd_total{deployment=\"mini\"}"), 0) << "there from the start";
+  metrics.add_cost("mini", 1'500'000'000);
+  metrics.add_cost("mini", 250'000'000);
+  EXPECT_EQ(value(metrics, "batchd_cost_usd_total{deployment=\"mini\"}"), 1.75);
+  metrics.set_budget(2'000'000'000, 500'000'000, std::nullopt);
+  EXPECT_EQ(value(metrics, "batchd_cost_today_usd"), 2);
+  EXPECT_EQ(value(metrics, "batchd_budget_reserved_usd"), 0.5);
+  EXPECT_EQ(value(metrics, "batchd_budget_remaining_usd"), std::nullopt);
+  metrics.set_budget(2'000'000'000, 500'000'000, 10'000'000'000);
+  EXPECT_EQ(value(metrics, "batchd_budget_remaining_usd"), 7.5);
+  metrics.set_budget(0, 0, std::nullopt);
+  EXPECT_EQ(value(metrics, "batchd_budget_remaining_usd"), std::nullopt) << "the cap is gone";
+}
+
 TEST(Metrics, NamesFollowTheConventions) {
   const Metrics metrics("1.2.3");
   for (const MetricInfo& family : metrics.describe()) {
