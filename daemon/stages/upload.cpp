@@ -2,6 +2,7 @@
 
 #include "core/output_line.hpp"
 #include "core/remote_names.hpp"
+#include "core/tokens.hpp"
 #include "tokens/counter.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The tables of migrations/0025_expand_money.sql, as values.
+// The tables of migrations/0024_expand_money.sql, as values.
 #pragma once
 
 #include "core/money.hpp"

@@ -40,7 +40,7 @@ TEST(Metrics, EveryNameThatDashboardsRelyOnIsDeclared) {
 
 TEST(Metrics, MoneyIsInDollarsAndWhatIsLeftOfNoCapIsNotShown) {
   Metrics metrics("1.2.3");
-  metrics.set_deployment("mini", 0, 10);
+  metrics.set_deployment("mini", 0, 10, 10);
   EXPECT_EQ(value(metrics, "batchd_cost_usd_total{deployment=\"mini\"}"), 0) << "there from the start";
   metrics.add_cost("mini", 1'500'000'000);
   metrics.add_cost("mini", 250'000'000);
