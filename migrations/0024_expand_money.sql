@@ -74,9 +74,9 @@ CREATE FUNCTION batchd.utc_day() RETURNS date LANGUAGE sql VOLATILE SET search_p
   SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date;
 $$;
 
--- Sets aside what a shard may cost: false when it does not fit under a cap, and the caller then undoes its transaction. With `found`
--- it is set aside whether it fits or not, because the batch is there already.
-CREATE FUNCTION batchd.reserve_money(of_shard bigint, found boolean) RETURNS boolean
+-- Sets aside what a shard may cost: false when it does not fit under a cap, and the caller then undoes its transaction.
+-- `unguarded`: whether it fits or not, because the batch is there already.
+CREATE FUNCTION batchd.reserve_money(of_shard bigint, unguarded boolean) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   today date;
@@ -91,7 +91,7 @@ BEGIN
   today := batchd.utc_day();
   INSERT INTO batchd.money_day (day) VALUES (today) ON CONFLICT DO NOTHING;
   UPDATE batchd.money_day d SET reserved = d.reserved + wanted
-  WHERE d.day = today AND (found OR wanted = 0 OR cap.daily IS NULL OR d.spent + d.reserved + wanted <= cap.daily);
+  WHERE d.day = today AND (unguarded OR wanted = 0 OR cap.daily IS NULL OR d.spent + d.reserved + wanted <= cap.daily);
   IF NOT FOUND THEN RETURN false; END IF;
   INSERT INTO batchd.money_job (job) SELECT m.job FROM batchd.shard_money m WHERE m.shard_id = of_shard ORDER BY m.job
   ON CONFLICT DO NOTHING;
@@ -99,7 +99,7 @@ BEGIN
   ORDER BY j.job FOR NO KEY UPDATE;
   UPDATE batchd.money_job j SET reserved = j.reserved + m.bound FROM batchd.shard_money m
   WHERE m.shard_id = of_shard AND m.reserved = 0 AND m.job = j.job
-    AND (found OR m.bound = 0 OR cap.per_job IS NULL OR j.spent + j.reserved + m.bound <= cap.per_job);
+    AND (unguarded OR m.bound = 0 OR cap.per_job IS NULL OR j.spent + j.reserved + m.bound <= cap.per_job);
   GET DIAGNOSTICS touched = ROW_COUNT;
   IF touched < parts THEN RETURN false; END IF;
   UPDATE batchd.shard_money m SET reserved = m.bound, day = today WHERE m.shard_id = of_shard AND m.reserved = 0;
