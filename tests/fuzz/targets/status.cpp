@@ -27,8 +27,8 @@ StatusSnapshot snapshot_with(const Names& names, std::int64_t count, std::int64_
   status.accepted = status.queued = count;
   status.settled = {{"succeeded", count}, {"failed", 1}};
   status.shards = {{"planned", 1}, {"submitted", count}};
-  status.deployments.push_back({names.deployment, names.provider, names.model, count, limit, 1, 2, names.paused});
-  status.jobs.push_back({names.job, count, 1, count, 0, 1, 0, count, 5});
+  status.deployments.push_back({names.deployment, names.provider, names.model, count, limit, limit, 1, 2, names.paused, count});
+  status.jobs.push_back({names.job, count, 1, count, 0, 1, 0, count, 5, count});
   status.unroutable.emplace_back(names.model, count);
   return status;
 }
