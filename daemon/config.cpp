@@ -12,10 +12,38 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <utility>
 
 namespace batchd {
 namespace {
+
+std::string kind_of(const toml::node& node) {
+  std::ostringstream out;
+  out << node.type();
+  return std::move(out).str();
+}
+
+Found found_in_file(const toml::node& node, std::string where) {
+  Found found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
+  if (const auto text = node.value_exact<std::string>()) {
+    found.text = *text;
+    found.shown = in_quotes(*text);
+  } else if (const auto integer = node.value_exact<std::int64_t>()) {
+    found.integer = *integer;
+    found.shown = std::to_string(*integer);
+    found.decimal = found.shown;
+  } else if (const auto truth = node.value_exact<bool>()) {
+    found.truth = *truth;
+    found.shown = *truth ? "true" : "false";
+  } else if (const auto fraction = node.value_exact<double>()) {
+    found.decimal = written(*fraction);
+    found.shown = *found.decimal;
+  } else {
+    found.shown = "a value of type " + kind_of(node);
+  }
+  return found;
+}
 
 bool holds_secret(const ConfigKey& key) {
   return key.section == "database" && key.name.ends_with("url");

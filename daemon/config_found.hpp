@@ -3,8 +3,6 @@
 
 #include "config_table.hpp"
 
-#include <toml++/toml.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,7 +19,8 @@ struct Found {
   bool from_file = true;  ///< elsewhere everything is text, numbers too
 };
 
-Found found_in_file(const toml::node& node, std::string where);
+/// The shortest decimal that reads as this number.
+std::string written(double number);
 Found found_elsewhere(const std::string& text, std::string where);
 
 /// The number that `found` stands for under this key's type; nothing when it is none.
