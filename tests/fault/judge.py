@@ -35,12 +35,19 @@ def judge(site, excused=(), verdicts=None):
         if ledger[figure] > 0 and figure not in excused:
             problems.append(f"{figure}: {ledger[figure]}")
     for left, query in {"reserved tokens": "SELECT coalesce(sum(reserved), 0) FROM batchd.deployment",
+                        "reserved money of days": "SELECT coalesce(sum(reserved), 0) FROM batchd.money_day",
+                        "reserved money of jobs": "SELECT coalesce(sum(reserved), 0) FROM batchd.money_job",
+                        "shards' money": "SELECT count(*) FROM batchd.shard_money",
                         "members of shards": "SELECT count(*) FROM batchd.shard_member",
                         "counted attempts": "SELECT count(*) FROM batchd.request_attempt",
                         "cancel wishes": "SELECT count(*) FROM batchd.cancel_wish",
                         "leases": "SELECT count(*) FROM batchd.shard WHERE owner IS NOT NULL"}.items():
         if site.number_of(query) != 0:
             problems.append(f"{left} that are left: {site.number_of(query)}")
+    cost = site.number_of("SELECT coalesce(sum(1000 * input_tokens + 2000 * output_tokens), 0) FROM batchd.result WHERE outcome = 'succeeded'")
+    for sums in ("money_day", "money_job", "money_deployment"):
+        if site.number_of(f"SELECT coalesce(sum(spent), 0) FROM batchd.{sums}") != cost:
+            problems.append(f"{sums} says something else than the answers, which have cost {cost}")
     if problems:
         raise AssertionError(f"{len(problems)} problems:\n  " + "\n  ".join(problems[:20]))
     return {"rows": len(site.rows), "batches": ledger["batches_created"], "files_left": ledger["files_now"]}

@@ -206,7 +206,9 @@ class Site(Stack):
         """Starts one more; the database knows its connections by its name."""
         name = f"replica{len(self.daemons) + 1}"
         if not self.daemons:
-            self.shared = self.config(**self.options)  # once: it writes the key's file, which those that start are reading
+            # Money is counted all along, under caps that never stop anything.
+            money = {'prices."gpt-4o-mini"': "input = 1\noutput = 2", "budget": "daily = 1000\nper_job = 1000"}
+            self.shared = self.config(**{**money, **self.options})  # once: it writes the key's file, which those that start are reading
         config = self.shared.replace(f'"{self.url}"', f'"{self.url}&application_name={name}"')
         self.daemons.append(Replica(self.place, name, config, **variables))
         return self.daemons[-1]
