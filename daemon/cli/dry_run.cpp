@@ -212,7 +212,7 @@ class DryRun {
       PackTarget target;
       target.load.name = deployment.name;
       target.load.model = deployment.model;
-      target.load.limit = deployment.enqueued_token_limit;
+      target.load.limit = target.load.room.limit = target.load.room.believed = deployment.enqueued_token_limit;
       target.max_requests = std::min(config_.planner.max_requests, dialect->max_requests_per_file);
       target.max_bytes = std::min(config_.planner.max_bytes, dialect->max_file_bytes);
       target.bytes_per_request =
