@@ -24,8 +24,8 @@ std::string kind_of(const toml::node& node) {
   return std::move(out).str();
 }
 
-Found found_in_file(const toml::node& node, std::string where) {
-  Found found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
+FoundValue found_in_file(const toml::node& node, std::string where) {
+  FoundValue found{.text = {}, .integer = {}, .shown = {}, .where = std::move(where)};
   if (const auto text = node.value_exact<std::string>()) {
     found.text = *text;
     found.shown = in_quotes(*text);
@@ -241,7 +241,7 @@ class Reader {
     return out;
   }
 
-  void assign(const ConfigKey& key, std::size_t index, const std::string& path, const Found& found) {
+  void assign(const ConfigKey& key, std::size_t index, const std::string& path, const FoundValue& found) {
     const ConfigField field = key.field(loaded_.config, index);
     const std::string shown = holds_secret(key) ? "a value (not shown)" : found.shown;
     std::string hint;

@@ -13,11 +13,11 @@ std::string written(double number) {
   return {text.data(), end};
 }
 
-Found found_elsewhere(const std::string& text, std::string where) {
+FoundValue found_elsewhere(const std::string& text, std::string where) {
   return {.text = text, .integer = {}, .shown = in_quotes(text), .where = std::move(where), .from_file = false};
 }
 
-std::optional<std::int64_t> number_in(const ConfigKey& key, const Found& found) {
+std::optional<std::int64_t> number_in(const ConfigKey& key, const FoundValue& found) {
   switch (key.type) {
     case ValueType::duration:
       if (!found.text) return std::nullopt;

@@ -9,7 +9,7 @@
 
 namespace batchd {
 
-struct Found {
+struct FoundValue {
   std::optional<std::string> text;
   std::optional<std::int64_t> integer;
   std::optional<bool> truth{};
@@ -21,10 +21,10 @@ struct Found {
 
 /// The shortest decimal that reads as this number.
 std::string written(double number);
-Found found_elsewhere(const std::string& text, std::string where);
+FoundValue found_elsewhere(const std::string& text, std::string where);
 
 /// The number that `found` stands for under this key's type; nothing when it is none.
-std::optional<std::int64_t> number_in(const ConfigKey& key, const Found& found);
+std::optional<std::int64_t> number_in(const ConfigKey& key, const FoundValue& found);
 void store_number(ConfigField field, std::int64_t value);
 
 }  // namespace batchd

@@ -5,12 +5,12 @@
 
 namespace batchd {
 
-std::size_t Merger::count(std::string_view piece) {
+std::size_t PieceMerger::count(std::string_view piece) {
   if (piece.size() <= longest_short) return piece.empty() ? 0 : by_scan(piece);
   return ends(piece).size();
 }
 
-const std::vector<std::uint32_t>& Merger::ends(std::string_view piece) {
+const std::vector<std::uint32_t>& PieceMerger::ends(std::string_view piece) {
   ends_.clear();
   if (piece.empty()) return ends_;
   if (piece.size() <= longest_short) {
@@ -24,7 +24,7 @@ const std::vector<std::uint32_t>& Merger::ends(std::string_view piece) {
   return ends_;
 }
 
-std::size_t Merger::by_scan(std::string_view piece) {
+std::size_t PieceMerger::by_scan(std::string_view piece) {
   const char* const bytes = piece.data();
   std::size_t parts = piece.size();
   for (std::size_t i = 0; i <= parts; ++i) starts_[i] = static_cast<std::uint8_t>(i);
@@ -49,13 +49,13 @@ std::size_t Merger::by_scan(std::string_view piece) {
   return parts;
 }
 
-Rank Merger::joined(std::string_view piece, std::uint32_t at) const {
+Rank PieceMerger::joined(std::string_view piece, std::uint32_t at) const {
   const std::uint32_t next = parts_[at].next;
   if (next >= piece.size()) return no_rank;
   return vocabulary_.rank(piece.data() + at, parts_[next].next - at);
 }
 
-void Merger::by_heap(std::string_view piece, std::vector<std::uint32_t>& ends) {
+void PieceMerger::by_heap(std::string_view piece, std::vector<std::uint32_t>& ends) {
   const auto size = static_cast<std::uint32_t>(piece.size());
   parts_.resize(size);
   heap_.clear();
@@ -89,7 +89,7 @@ void Merger::by_heap(std::string_view piece, std::vector<std::uint32_t>& ends) {
 }
 
 /// Whether the tokens [begin, middle) and [middle, end) come out as they are when they stand side by side.
-bool Merger::stay_apart(std::string_view piece, std::uint32_t begin, std::uint32_t middle, std::uint32_t end) {
+bool PieceMerger::stay_apart(std::string_view piece, std::uint32_t begin, std::uint32_t middle, std::uint32_t end) {
   window_ends_.clear();
   by_heap(piece.substr(begin, end - begin), window_ends_);
   return window_ends_.size() == 2 && window_ends_[0] == middle - begin;
@@ -99,7 +99,7 @@ bool Merger::stay_apart(std::string_view piece, std::uint32_t begin, std::uint32
 // across a border would be made between those two alone as well. So a piece can be read a window at a time. The last tokens of
 // a window are left to the next one, for what follows may change them, and where the windows meet the two neighbours are tried;
 // when they do not stay apart, the next window starts a token earlier and is twice as long.
-void Merger::by_windows(std::string_view piece, std::vector<std::uint32_t>& ends) {
+void PieceMerger::by_windows(std::string_view piece, std::vector<std::uint32_t>& ends) {
   const std::size_t before = ends.size();
   const std::size_t margin = 2 * vocabulary_.longest();
   std::size_t window = std::max(window_, 4 * margin);

@@ -12,12 +12,13 @@
 
 namespace batchd {
 
-class Merger {
+class PieceMerger {
  public:
   static constexpr std::size_t longest_short = 96;
   static constexpr std::size_t default_window = 16'384;
 
-  explicit Merger(const Vocabulary& vocabulary, std::size_t window = default_window) : vocabulary_(vocabulary), window_(window) {}
+  explicit PieceMerger(const Vocabulary& vocabulary, std::size_t window = default_window)
+      : vocabulary_(vocabulary), window_(window) {}
 
   /// How many tokens the piece is. Time in proportion to its length; memory too, 4 bytes a token.
   std::size_t count(std::string_view piece);

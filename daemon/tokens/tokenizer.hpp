@@ -36,7 +36,7 @@ class Tokenizer {
 
   const Vocabulary& vocabulary_;
   Splitter splitter_;
-  Merger merger_;
+  PieceMerger merger_;
   std::unique_ptr<Known[]> known_;
 };
 

@@ -31,13 +31,13 @@ void check(std::string_view input) {
   const Encoding encoding = input[0] % 2 == 0 ? Encoding::o200k_base : Encoding::cl100k_base;
   const Vocabulary vocabulary = chosen_vocabulary(encoding, input.substr(0, 16));
   const std::string_view text = input.substr(16);
-  Merger merger(vocabulary, 1);
+  PieceMerger merger(vocabulary, 1);
   std::vector<std::uint32_t> heap;
   std::vector<std::uint32_t> windows;
   merger.by_heap(text, heap);
   merger.by_windows(text, windows);
   holds(heap == windows, "the windows make what the heap makes");
-  if (text.size() <= Merger::longest_short) holds(merger.by_scan(text) == heap.size(), "the scan makes what the heap makes");
+  if (text.size() <= PieceMerger::longest_short) holds(merger.by_scan(text) == heap.size(), "the scan makes what the heap makes");
 
   Tokenizer tokenizer(vocabulary);
   const Splitter splitter(encoding);

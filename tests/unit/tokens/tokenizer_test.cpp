@@ -73,7 +73,7 @@ TEST(Splitter, LosesNoByteOfWhatIsNoUtf8) {
   }
 }
 
-TEST(Merger, ScanHeapAndWindowsAgree) {
+TEST(PieceMerger, ScanHeapAndWindowsAgree) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
     std::vector<std::string> tokens;
@@ -83,7 +83,7 @@ TEST(Merger, ScanHeapAndWindowsAgree) {
       if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
     }
     const Vocabulary vocabulary = small_vocabulary(Encoding::cl100k_base, tokens);
-    Merger merger(vocabulary, 1);  // windows as short as they can be
+    PieceMerger merger(vocabulary, 1);  // windows as short as they can be
     for (const std::size_t length : {1, 2, 7, 96, 1500}) {
       std::string piece(length, 'a');
       for (char& c : piece) c = static_cast<char>('a' + random() % (round % 3 + 1));
@@ -91,16 +91,16 @@ TEST(Merger, ScanHeapAndWindowsAgree) {
       merger.by_heap(piece, heap);
       merger.by_windows(piece, windows);
       EXPECT_EQ(heap, windows) << piece;
-      if (length <= Merger::longest_short) {
+      if (length <= PieceMerger::longest_short) {
         EXPECT_EQ(merger.by_scan(piece), heap.size()) << piece;
       }
     }
   }
 }
 
-TEST(Merger, TheLowestRankGoesFirstAndTheFirstOfEquals) {
+TEST(PieceMerger, TheLowestRankGoesFirstAndTheFirstOfEquals) {
   const Vocabulary vocabulary = small_vocabulary(Encoding::cl100k_base, {"bc", "ab", "aa"});
-  Merger merger(vocabulary);
+  PieceMerger merger(vocabulary);
   EXPECT_EQ(merger.ends("abc"), (std::vector<std::uint32_t>{1, 3}));
   EXPECT_EQ(merger.ends("aaa"), (std::vector<std::uint32_t>{2, 3}));
   EXPECT_EQ(merger.count(""), 0U);
