@@ -21,7 +21,7 @@ struct Taken {
   bool cut = false;  ///< a limit was met
 };
 
-struct Room {
+struct FileRoom {
   std::int64_t requests = 0;
   Bytes bytes = 0;
   bool alone = false;  ///< the first request is taken even when it does not fit
@@ -29,7 +29,7 @@ struct Room {
 
 /// Takes of the candidates, in their order, what fits; there are `there` of them.
 template <class Candidate>
-Taken take(std::size_t there, const Room& room, Bytes extra, Candidate candidate) {
+Taken take(std::size_t there, const FileRoom& room, Bytes extra, Candidate candidate) {
   Taken taken;
   const auto seen = std::min<std::int64_t>(static_cast<std::int64_t>(there), std::max<std::int64_t>(room.requests, 0));
   Bytes upto = 0;
@@ -78,7 +78,7 @@ bool FakeDatabase::may_plan(Term term, const PlanOrder& order, std::int64_t conf
 std::int64_t FakeDatabase::claim(FlowRow& flow, const PlanOrder& order, Claimed& claimed) {
   const Bytes extra = order.bytes_per_request;
   const auto room = [&] {
-    return Room{order.max_requests - claimed.requests, order.max_bytes - claimed.bytes, claimed.requests == 0};
+    return FileRoom{order.max_requests - claimed.requests, order.max_bytes - claimed.bytes, claimed.requests == 0};
   };
   const auto count = [&](const Taken& taken) {
     claimed.requests += static_cast<std::int64_t>(taken.ids.size());
