@@ -35,9 +35,11 @@ void check_numbers(Config& config) {
   Config nothing_said;
   nothing_said.providers.resize(config.providers.size());
   nothing_said.deployments.resize(config.deployments.size());
+  nothing_said.prices.resize(config.prices.size());
   for (const ConfigKey& key : config_keys()) {
     const std::size_t tables = key.section == "provider[]"     ? config.providers.size()
                                : key.section == "deployment[]" ? config.deployments.size()
+                               : key.section == prices_section ? config.prices.size()
                                                                : 1;
     for (std::size_t i = 0; i < tables; ++i) {
       const std::int64_t value = number_in(key.field(config, i), key.least);
