@@ -35,7 +35,7 @@ void SentLines::take(std::string_view line) {
     if (const auto model = find_member(*body, "model")) model_ = decode_json_string(*model);
     if (const auto url = find_member(line, "url")) url_ = decode_json_string(*url);
   }
-  if (!counter_) counter_.emplace(vocabularies_, BodyKind{model_, url_});
+  if (!counter_) counter_.emplace(vocabulary_for(vocabularies_, model_), BodyKind{model_, url_});
   counter_->add(*body);
 }
 

@@ -9,6 +9,7 @@
 #include "db/store.hpp"
 #include "spool/spool.hpp"
 #include "tokens/counter.hpp"
+#include "tokens/vocabularies.hpp"
 
 #include <cstdint>
 #include <optional>

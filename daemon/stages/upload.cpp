@@ -128,7 +128,7 @@ Task<void> UploadStage::write(const Shard& shard, const ShardContents& contents,
       draft.failure = error.what();
       return false;
     }
-    if (!counter) counter.emplace(context_.vocabularies, kind, shard.bytes);
+    if (!counter) counter.emplace(vocabulary_for(context_.vocabularies, kind.model), kind, shard.bytes);
     counter->add(body);
     ++draft.lines;
     draft.inputs += inputs;

@@ -23,9 +23,8 @@ int stratum_of(Tokens estimated, std::string_view body) {
 
 }  // namespace
 
-TokenCounter::TokenCounter(const Vocabularies* vocabularies, const BodyKind& kind, Bytes expected, CountingPolicy policy)
+TokenCounter::TokenCounter(const Vocabulary* vocabulary, const BodyKind& kind, Bytes expected, CountingPolicy policy)
     : policy_(policy), left_(expected > policy.exact ? 0 : policy.exact) {
-  const Vocabulary* vocabulary = vocabularies ? vocabularies->get(encoding_of(kind.model)) : nullptr;
   if (vocabulary) counter_.emplace(*vocabulary, kind);
 }
 

@@ -4,7 +4,7 @@
 
 #include "core/types.hpp"
 #include "tokens/body.hpp"
-#include "tokens/vocabularies.hpp"
+#include "tokens/vocabulary.hpp"
 
 #include <cstdint>
 #include <map>
@@ -34,9 +34,9 @@ struct CountingPolicy {
 /// always counted, for a picture's bytes tell nothing, and passing over them is quicker than estimating.
 class TokenCounter {
  public:
-  /// `vocabularies` may be null, else outlives it. `expected` is how many bytes will come, 0 when that is not known: then the
-  /// first `policy.exact` are counted and the rest sampled.
-  TokenCounter(const Vocabularies* vocabularies, const BodyKind& kind, Bytes expected = 0, CountingPolicy policy = {});
+  /// `vocabulary` is the model's, null to estimate all; it outlives the counter. `expected` is how many bytes will come, 0 when
+  /// that is not known: then the first `policy.exact` are counted and the rest sampled.
+  TokenCounter(const Vocabulary* vocabulary, const BodyKind& kind, Bytes expected = 0, CountingPolicy policy = {});
 
   void add(std::string_view body);
   TokenEstimate total() const;

@@ -1,5 +1,7 @@
 #include "tokens/vocabularies.hpp"
 
+#include "tokens/encoding.hpp"
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -39,6 +41,10 @@ const Vocabulary* Vocabularies::get(Encoding encoding) const {
   Entry& entry = entries_[static_cast<std::size_t>(encoding)];
   std::call_once(entry.tried, [&] { entry.vocabulary = load(encoding); });
   return entry.vocabulary.get();
+}
+
+const Vocabulary* vocabulary_for(const Vocabularies* vocabularies, std::string_view model) {
+  return vocabularies ? vocabularies->get(encoding_of(model)) : nullptr;
 }
 
 }  // namespace batchd

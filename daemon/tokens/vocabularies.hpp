@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace batchd {
 
@@ -37,5 +38,8 @@ class Vocabularies {
   std::function<void(const std::string&)> complain_;
   mutable std::array<Entry, 2> entries_;
 };
+
+/// The one that `model` counts by; null when `vocabularies` is, or has none.
+const Vocabulary* vocabulary_for(const Vocabularies* vocabularies, std::string_view model);
 
 }  // namespace batchd

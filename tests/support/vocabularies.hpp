@@ -1,7 +1,7 @@
-// Vocabularies for tests: the real ones where deploy/fetch-vocabulary has put them beside the program, and small ones of our own.
+// Small vocabularies of the tests' own.
 #pragma once
 
-#include "tokens/vocabularies.hpp"
+#include "tokens/vocabulary.hpp"
 
 #include <cstdint>
 #include <string>
@@ -9,11 +9,6 @@
 #include <vector>
 
 namespace batchd::test {
-
-inline const Vocabularies& real_vocabularies() {
-  static const Vocabularies vocabularies(find_vocabulary_dir(""));
-  return vocabularies;
-}
 
 inline std::string base64_of(std::string_view bytes) {
   constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
